@@ -1,0 +1,62 @@
+#ifndef ACTOR_ENV_H
+#define ACTOR_ENV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/rng.h"
+
+/*
+ * What a task is. One env_class a task; one shared `model` a process (an
+ * mjModel, say); one `state` an environment.
+ */
+enum { ENV_MAX_STATS = 8, ENV_NAME_LEN = 65 };
+
+struct env_options {
+    uint64_t horizon;         /* 0: the task's own */
+    const char *reward;       /* multigoal: "goals" or "gaussian" */
+    const char *data_dir;     /* where models/ lies */
+};
+
+struct env_spec {
+    size_t obs_dim, act_dim;
+    uint64_t horizon;
+    size_t n_stats;                       /* numbers that an episode ends with */
+    const char *stat_names[ENV_MAX_STATS]; /* static storage */
+};
+
+struct env_result {
+    double reward;
+    bool terminal;  /* a real end of the task */
+    bool truncated; /* the time limit, or instability: still bootstraps */
+    bool unstable;  /* the simulator gave up: discard this transition */
+};
+
+struct env_class {
+    const char *name;     /* "multigoal" */
+    const char *rewarded; /* one line: what earns reward */
+    /* Load what all environments share. 0 or -errno with one line in why. */
+    int (*load)(void **model, struct env_spec *spec,
+                const struct env_options *options, char *why, size_t n);
+    void (*unload)(void *model);
+    /* One environment; NULL when out of memory. */
+    void *(*create)(void *model);
+    void (*destroy)(void *state);
+    /* Start an episode. obs out (obs_dim). The rng decides everything random. */
+    void (*reset)(void *state, struct rng *rng, float *obs);
+    /* action (act_dim) in [-1, 1], double; obs out (obs_dim): s', before any reset. */
+    void (*step)(void *state, const double *action, float *obs,
+                 struct env_result *result);
+    /* Statistics of the episode that just ended. stats out (n_stats). */
+    void (*statistics)(const void *state, double *stats);
+    /* Where the task's figure looks: x, y of the body, for traces. */
+    void (*position)(const void *state, double xy[2]);
+};
+
+/* By name, or NULL. */
+const struct env_class *env_find(const char *name);
+/* NULL-terminated list of all. */
+const struct env_class *const *env_list(void);
+
+#endif

@@ -1,0 +1,150 @@
+#ifndef COMMON_CONFIG_H
+#define COMMON_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/*
+ * Every option of every program: one struct, one table (config_table.c: name,
+ * type, default, range, unit, help, shared or local).
+ *
+ * Sources, later ones win: defaults, each --config=FILE (INI, sections are
+ * ignored), then --name=value in order. '-' and '_' are the same in names.
+ * `shared` options travel from the learner to every joining process and
+ * override what that process was given; `local` ones never travel.
+ */
+
+enum config_program { CONFIG_ACTOR, CONFIG_REPLAY, CONFIG_LEARNER };
+enum config_algorithm { ALGORITHM_SQL };
+enum config_transport { TRANSPORT_IPC, TRANSPORT_TCP };
+enum config_progress { PROGRESS_AUTO, PROGRESS_LINE, PROGRESS_LINES, PROGRESS_NONE };
+
+enum { CONFIG_PATH_LEN = 512, CONFIG_NAME_LEN = 65 };
+
+struct config {
+    /* the run: shared */
+    char task[CONFIG_NAME_LEN];       /* "multigoal" */
+    int algorithm;                    /* enum config_algorithm */
+    uint64_t seed;                    /* 1 */
+    uint64_t max_updates;             /* 0: no limit */
+    uint64_t max_steps;               /* environment steps stored; 0: no limit */
+    double max_seconds;               /* 0: no limit */
+    bool lockstep;                    /* false */
+
+    /* the method (REFERENCE.md): shared */
+    double gamma;                     /* [0, 1) 0.99 */
+    double alpha;                     /* > 0, 1 */
+    double reward_scale;              /* > 0, 1 */
+    uint64_t units;                   /* hidden units of each of two layers, 128 */
+    uint64_t minibatch;               /* 64 */
+    uint64_t particles_fixed;         /* K >= 2, 16 */
+    uint64_t particles_moved;         /* M >= 1, 16 */
+    uint64_t value_particles;         /* K_V >= 1, 50 */
+    double learning_rate_q;           /* 3e-4 */
+    double learning_rate_f;           /* 3e-4 */
+    double learning_rate_end;         /* [0, 1] share of both rates left at max_updates, linear; 1: constant */
+    double sampler_average;           /* [0, 1) decay of the averaged sampler weights that are published and kept for evaluation; 0: off */
+    uint64_t target_every;            /* updates between hard copies, 1000 */
+
+    /* replay: shared */
+    uint64_t replay_size;             /* rows over all shards, 1000000 */
+    uint64_t warmup;                  /* rows, 1000 */
+    double ratio;                     /* updates per environment step, >= 0; 0: free, 1 */
+    uint64_t slack;                   /* rows, >= batch, 1024 */
+
+    /* acting: shared */
+    uint64_t environments;            /* per actor process, 8 */
+    uint64_t horizon;                 /* 0: the task's own */
+    uint64_t batch;                   /* rows per Insert, 32 */
+    uint64_t window;                  /* W, [1, 64], 16 */
+    double flush_after;               /* s, 0.5 */
+    double pull_interval;             /* s between GetParameters, 0.2 */
+    char multigoal_reward[16];        /* "goals" | "gaussian" */
+
+    /* conversation: shared */
+    double publish_interval;          /* s, 0.1 */
+    double parameter_rate;            /* Parameters a second, 100 */
+    double resend_after;              /* s, 2 */
+    double sample_timeout;            /* s, 0.5 */
+    double dead_after;                /* s, 5 */
+    double orphan_after;              /* s, 600 */
+
+    /* the processes of a launch; shards is shared (capacity = replay_size /
+     * shards), the others are local and read by deploy/ */
+    uint64_t actors;                  /* 1 */
+    uint64_t shards;                  /* 1 */
+    uint64_t evaluation_episodes;     /* 100 */
+
+    /* this process: local */
+    char run_dir[CONFIG_PATH_LEN];    /* "": runs/<task>-<time> (deploy), required by programs unless join names it */
+    char join[CONFIG_PATH_LEN];       /* actor, replay: ADDRESS or RUN */
+    char name[CONFIG_NAME_LEN];       /* this peer's name; "": role-PID */
+    uint64_t index;                   /* replay: ring file number and tcp port offset */
+    int transport;                    /* enum config_transport, ipc */
+    uint64_t port;                    /* 5550 */
+    char bind[CONFIG_PATH_LEN];       /* tcp host to bind, "127.0.0.1" */
+    char advertise[CONFIG_PATH_LEN];  /* host that others connect to; "": bind */
+    bool insecure;                    /* bind beyond loopback without keys */
+    uint64_t threads;                 /* learner's update workers; 0: automatic */
+    uint64_t prefetch;                /* minibatches asked ahead, 8 */
+    double checkpoint_seconds;        /* s, 60 */
+    uint64_t checkpoint_updates;      /* lockstep only, 1000 */
+    uint64_t keep_checkpoints;        /* 3 */
+    int progress;                     /* enum config_progress on stdout, auto */
+    bool idle_priority;               /* actor: SCHED_IDLE */
+    char models[CONFIG_PATH_LEN];     /* actor: folder of the MJCF files; "": the built-in path */
+    char ack_log[CONFIG_PATH_LEN];    /* actor: append "rank epoch seq rows" for each acknowledged batch; "": off */
+    int lifeline;                     /* inherited descriptor; -1: none. End of file means stop */
+    char log_level[8];                /* error|warn|info|debug */
+
+    /* softq-actor --evaluate RUN: local */
+    char evaluate[CONFIG_PATH_LEN];   /* RUN; "": act */
+    uint64_t episodes;                /* 100 */
+    bool random_policy;               /* evaluate uniform random actions instead */
+    char traces[CONFIG_PATH_LEN];     /* FILE.csv: episode,step,x,y,reward */
+    char q_figure[CONFIG_PATH_LEN];   /* folder: q-<i>.csv (a1,a2,q) and actions-<i>.csv (a1,a2) for q_states; act_dim 2 only */
+    char q_states[CONFIG_PATH_LEN];   /* observations, numbers by ',' and states by ':', e.g. "-2.5,0:0,0:2.5,2.5" */
+    char status[CONFIG_PATH_LEN];     /* learner: --status=RUN|ADDRESS, print and exit */
+    bool print_config;                /* print the effective configuration, exit */
+};
+
+void config_defaults(struct config *config);
+
+/*
+ * Read argv (argp: --help prints every option this program takes with default,
+ * range and unit; the learner's prints all) and the files it names; check
+ * ranges and the rules between options (warmup >= minibatch, slack >= batch,
+ * replay_size / shards >= minibatch ...).
+ * Returns 0, or -EINVAL after one log_error that names the option, the value
+ * and its range. --help and --version print and exit(0).
+ */
+int config_load(struct config *config, enum config_program program, int argc,
+                char **argv);
+
+/*
+ * One option by name. Returns 0 or -EINVAL with one line in why (n bytes).
+ */
+int config_set(struct config *config, const char *name, const char *value,
+               char *why, size_t n);
+
+/* The rules between options; as config_set(). */
+int config_check(const struct config *config, char *why, size_t n);
+
+/* "name = value" a line, the INI that config_load() reads back; every option
+ * but the per-process ones that must not be inherited (lifeline, evaluate ...).
+ * Floats are written so that they read back the same. */
+void config_print(const struct config *config, FILE *out);
+
+/*
+ * The shared options as config_print() writes them, for Welcome. Returns the
+ * length, or -ENOSPC if size is too small (text is then undefined).
+ */
+long config_shared_text(const struct config *config, char *text, size_t size);
+
+/* Apply a Welcome's text: shared options only, ranges checked. As config_set(). */
+int config_apply_shared(struct config *config, const char *text, size_t len,
+                        char *why, size_t n);
+
+#endif

@@ -1,0 +1,19 @@
+#ifndef COMMON_LOG_H
+#define COMMON_LOG_H
+
+/*
+ * Levels to stderr, one line each: "HH:MM:SS.mmm program level: text".
+ * The level and the program's name are the only global state of the project.
+ * Callable from any thread.
+ */
+enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+
+/* name is borrowed for the life of the process, e.g. "softq-actor". */
+void log_init(const char *name, enum log_level level);
+
+void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

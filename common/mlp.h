@@ -1,0 +1,80 @@
+#ifndef COMMON_MLP_H
+#define COMMON_MLP_H
+
+#include <stddef.h>
+
+/*
+ * Two hidden ReLU layers over a state and a second input (an action for Q, a
+ * noise vector for the sampler f), flat parameters:
+ *
+ *   y = W3 relu( W2 relu( Ws s + Wx x + b1 ) + b2 ) + b3
+ *
+ * The first layer is split by input: its state half is computed once a state,
+ * its action half once a particle. The only caller of CBLAS.
+ *
+ *   B states   N particles a state   S, X input dims   H hidden   Y output
+ *   P parameters: Ws (S,H), Wx (X,H), b1 (H), W2 (H,H), b2 (H), W3 (H,Y), b3 (Y)
+ */
+struct mlp_shape {
+    size_t S, X, H, Y;
+};
+
+/* Named slices of the flat vector, for checkpoints: 7 of them, in order. */
+enum { MLP_TENSORS = 7 };
+struct mlp_slice {
+    const char *name; /* "ws" "wx" "b1" "w2" "b2" "w3" "b3" */
+    size_t offset, rows, cols; /* cols 0: a vector */
+};
+
+size_t mlp_parameters(const struct mlp_shape *shape); /* P */
+void mlp_slices(const struct mlp_shape *shape,
+                struct mlp_slice slices[MLP_TENSORS]);
+
+struct rng;
+/* Xavier uniform per input block, biases 0. p out (P). */
+void mlp_init(const struct mlp_shape *shape, float *p, struct rng *rng);
+
+/*
+ * What forward leaves for backward; one a thread. rows: the most B * N of a
+ * call, states: the most B. Returns 0 or -ENOMEM; a zeroed one may be finished.
+ */
+struct mlp_work {
+    size_t rows, states;
+    float *h0;   /* (B, H)    Ws s + b1 */
+    float *h1;   /* (B, N, H) after ReLU */
+    float *h2;   /* (B, N, H) after ReLU */
+    float *d1;   /* (B, N, H) gradients */
+    float *d2;   /* (B, N, H) */
+    void *block; /* private */
+};
+int mlp_work_init(struct mlp_work *work, const struct mlp_shape *shape,
+                  size_t rows, size_t states);
+void mlp_work_finish(struct mlp_work *work);
+
+/*
+ * y    out (B, N, Y)
+ * p        (P)
+ * s        (B, S)
+ * x        (B, N, X), or (N, X) shared by every state when shared_x
+ * Leaves the activations in work for mlp_backward().
+ */
+void mlp_forward(const struct mlp_shape *shape, float *y, const float *p,
+                 const float *s, const float *x, size_t B, size_t N,
+                 int shared_x, struct mlp_work *work);
+
+/*
+ * After mlp_forward() on the same arguments (never with shared_x):
+ *
+ * dp   in/out (P)        += d loss / d p, or NULL
+ * dx   out    (B, N, X)  d loss / d x, or NULL
+ * dy          (B, N, Y)  d loss / d y
+ */
+void mlp_backward(const struct mlp_shape *shape, float *dp, float *dx,
+                  const float *dy, const float *p, const float *s,
+                  const float *x, size_t B, size_t N, struct mlp_work *work);
+
+/* Call once at start: OpenBLAS to one thread. Returns 0, or -ENOTSUP when
+ * several of our threads may not call it (serial build, openblas_get_parallel() == 0). */
+int mlp_blas_setup(void);
+
+#endif

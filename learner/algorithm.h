@@ -1,0 +1,83 @@
+#ifndef LEARNER_ALGORITHM_H
+#define LEARNER_ALGORITHM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/batch.h"
+#include "common/config.h"
+#include "common/mlp.h"
+#include "common/rng.h"
+#include "common/tensors.h"
+
+/*
+ * All learning state of soft Q-learning, and one update (REFERENCE.md, "Order
+ * of one update"). algorithm_update() is the method's table of contents.
+ */
+struct algorithm; /* one flat allocation; owned by one thread, plus its own workers */
+
+/* One update's random numbers, so that an update is a function of its arguments. */
+struct algorithm_noise {
+    float *proposals; /* (V, A)    uniform on [-1, 1], shared by the minibatch */
+    float *xi_fixed;  /* (B, K, A) N(0, 1) */
+    float *xi_moved;  /* (B, M, A) N(0, 1) */
+    void *block;      /* private */
+};
+
+struct algorithm_figures {
+    double q_loss;      /* JQ */
+    double q_mean;      /* mean Q(s, a) of the minibatch */
+    double target_mean; /* mean of r + gamma V(s') */
+    double stein_norm;  /* root mean square of D */
+    double q_gradient;  /* norms */
+    double f_gradient;
+};
+
+/*
+ * threads: workers that split the minibatch; 1 runs in the caller. NULL on
+ * -ENOMEM. The networks are drawn from config->seed.
+ */
+struct algorithm *algorithm_new(const struct config *config, size_t S, size_t A,
+                                size_t threads);
+void algorithm_free(struct algorithm *algorithm);
+
+int algorithm_noise_init(struct algorithm_noise *noise,
+                         const struct algorithm *algorithm);
+void algorithm_noise_finish(struct algorithm_noise *noise);
+void algorithm_noise_draw(struct algorithm_noise *noise,
+                          const struct algorithm *algorithm, struct rng *rng);
+
+/*
+ * One update on batch (n == config minibatch). Returns 0, or -EDOM when a
+ * loss, gradient or parameter is not finite (what: the name of it; state is
+ * then unusable).
+ */
+int algorithm_update(struct algorithm *algorithm, const struct batch *batch,
+                     const struct algorithm_noise *noise,
+                     struct algorithm_figures *figures, const char **what);
+
+uint64_t algorithm_updates(const struct algorithm *algorithm);
+
+/* The sampler to act with: averaged when sampler_average > 0. Borrowed (P). */
+const float *algorithm_sampler(const struct algorithm *algorithm);
+const struct mlp_shape *algorithm_sampler_shape(const struct algorithm *a);
+const struct mlp_shape *algorithm_q_shape(const struct algorithm *a);
+
+/*
+ * Everything a checkpoint needs to go on (networks, targets, averages, Adam,
+ * counters), as named tensors that borrow the algorithm's memory: "f.ws" is
+ * the sampler to act with, "f_train.*" the one in training, "q.*",
+ * "q_target.*", "adam.q.m" ... Returns their number; entries (most: 64).
+ */
+enum { ALGORITHM_MAX_TENSORS = 64 };
+size_t algorithm_tensors(struct algorithm *algorithm,
+                         struct tensors_entry entries[ALGORITHM_MAX_TENSORS]);
+
+/*
+ * Load them back. Returns 0 or -EINVAL with one line in why naming the tensor
+ * and both shapes.
+ */
+int algorithm_load(struct algorithm *algorithm, const struct tensors *tensors,
+                   char *why, size_t n);
+
+#endif

@@ -1,0 +1,32 @@
+#ifndef PROTO_LIFECYCLE_H
+#define PROTO_LIFECYCLE_H
+
+#include <uv.h>
+
+/*
+ * How every program of ours lives on a libuv loop: SIGTERM and SIGINT, and the
+ * lifeline (an inherited pipe's read end: end of file means that the launcher
+ * is gone, and counts as SIGTERM).
+ */
+struct lifecycle {
+    void (*on_stop)(struct lifecycle *life, const char *why); /* once */
+    void *data;
+
+    /* private */
+    uv_signal_t sigterm, sigint;
+    uv_pipe_t lifeline;
+    int stopping;
+};
+
+/* lifeline < 0: none. Returns 0 or a negative errno. SIGPIPE is ignored. */
+int lifecycle_start(struct lifecycle *life, uv_loop_t *loop, int lifeline,
+                    void (*on_stop)(struct lifecycle *life, const char *why),
+                    void *data);
+
+/* Close every handle of the loop; uv_run() then returns by itself. */
+void lifecycle_close_all(uv_loop_t *loop);
+
+/* Raise the soft limit of open files to the hard one; returns it. */
+unsigned long lifecycle_raise_fd_limit(void);
+
+#endif
