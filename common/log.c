@@ -1,0 +1,83 @@
+#include "common/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *program_name = "softq";
+static enum log_level threshold = LOG_INFO;
+
+void log_init(const char *name, enum log_level level) {
+    program_name = name;
+    threshold = level;
+}
+
+/* One write(2) a line, so that lines of several threads never mix. */
+static void put(const char *line, size_t len) {
+    while (len > 0) {
+        ssize_t written = write(STDERR_FILENO, line, len);
+        if (written < 0 && errno == EINTR) continue;
+        if (written <= 0) return; // nowhere left to say it
+        line += written;
+        len -= (size_t)written;
+    }
+}
+
+__attribute__((format(printf, 2, 0))) static void
+emit(enum log_level level, const char *format, va_list arguments) {
+    static const char *const names[] = {"error", "warning", "info", "debug"};
+    if (level > threshold) return;
+
+    const int saved_errno = errno;
+    struct timespec now;
+    struct tm local;
+    clock_gettime(CLOCK_REALTIME, &now);
+    localtime_r(&now.tv_sec, &local);
+
+    char line[2048];
+    int head = snprintf(line, sizeof(line), "%02d:%02d:%02d.%03ld %s %s: ",
+                        local.tm_hour, local.tm_min, local.tm_sec,
+                        now.tv_nsec / 1000000, program_name, names[level]);
+    if (head < 0 || (size_t)head >= sizeof(line) / 2) head = 0;
+    size_t room = sizeof(line) - (size_t)head - 1; // 1 for the newline
+    int body = vsnprintf(line + head, room, format, arguments);
+    size_t len = (size_t)head;
+    if (body > 0) len += (size_t)body < room ? (size_t)body : room - 1;
+    for (size_t i = 0; i < len; i++) { // a peer's text must not forge lines
+        if ((unsigned char)line[i] < ' ') line[i] = ' ';
+    }
+    line[len++] = '\n';
+    put(line, len);
+    errno = saved_errno;
+}
+
+void log_error(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    emit(LOG_ERROR, format, arguments);
+    va_end(arguments);
+}
+
+void log_warn(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    emit(LOG_WARN, format, arguments);
+    va_end(arguments);
+}
+
+void log_info(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    emit(LOG_INFO, format, arguments);
+    va_end(arguments);
+}
+
+void log_debug(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    emit(LOG_DEBUG, format, arguments);
+    va_end(arguments);
+}
