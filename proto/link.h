@@ -7,6 +7,7 @@
 
 #include <uv.h>
 
+#include "proto/route.h"
 #include "proto/sockpoll.h"
 #include "proto/wire.h"
 
@@ -27,10 +28,6 @@ struct link_self {
 /* Fill name (role-PID when name is "") and a random incarnation. */
 void link_self_init(struct link_self *self, const char *role, const char *name);
 
-/* A connection to a server, as ROUTER sees it. Comparable by link_route_equal(). */
-struct link_route {
-    uint8_t len, id[32];
-};
 bool link_route_equal(const struct link_route *x, const struct link_route *y);
 
 struct link_server {
