@@ -13,7 +13,8 @@
  * its action half once a particle. The only caller of CBLAS.
  *
  *   B states   N particles a state   S, X input dims   H hidden   Y output
- *   P parameters: Ws (S,H), Wx (X,H), b1 (H), W2 (H,H), b2 (H), W3 (H,Y), b3 (Y)
+ *   P parameters: Ws (S,H), Wx (X,H), b1 (H), W2 (H,H), b2 (H), W3 (H,Y), b3
+ * (Y)
  */
 struct mlp_shape {
     size_t S, X, H, Y;
@@ -22,7 +23,7 @@ struct mlp_shape {
 /* Named slices of the flat vector, for checkpoints: 7 of them, in order. */
 enum { MLP_TENSORS = 7 };
 struct mlp_slice {
-    const char *name; /* "ws" "wx" "b1" "w2" "b2" "w3" "b3" */
+    const char *name;          /* "ws" "wx" "b1" "w2" "b2" "w3" "b3" */
     size_t offset, rows, cols; /* cols 0: a vector */
 };
 
@@ -45,6 +46,9 @@ struct mlp_work {
     float *h2;   /* (B, N, H) after ReLU */
     float *d1;   /* (B, N, H) gradients */
     float *d2;   /* (B, N, H) */
+    float *d0;   /* (B, H)    gradient of h0: d1 summed over particles */
+    float *w3t;  /* (Y, H)    W3 transposed, of the last forward */
+    float *dw3t; /* (Y, H)    its gradient */
     void *block; /* private */
 };
 int mlp_work_init(struct mlp_work *work, const struct mlp_shape *shape,
@@ -74,7 +78,8 @@ void mlp_backward(const struct mlp_shape *shape, float *dp, float *dx,
                   const float *x, size_t B, size_t N, struct mlp_work *work);
 
 /* Call once at start: OpenBLAS to one thread. Returns 0, or -ENOTSUP when
- * several of our threads may not call it (serial build, openblas_get_parallel() == 0). */
+ * several of our threads may not call it (serial build, openblas_get_parallel()
+ * == 0). */
 int mlp_blas_setup(void);
 
 #endif
