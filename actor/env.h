@@ -14,15 +14,16 @@
 enum { ENV_MAX_STATS = 8, ENV_NAME_LEN = 65 };
 
 struct env_options {
-    uint64_t horizon;         /* 0: the task's own */
-    const char *reward;       /* multigoal: "goals" or "gaussian" */
-    const char *data_dir;     /* where models/ lies */
+    uint64_t horizon;     /* 0: the task's own */
+    const char *reward;   /* multigoal: "goals" or "gaussian"; NULL: "goals" */
+    const char *data_dir; /* folder of the MJCF files; NULL or "": built in */
 };
 
 struct env_spec {
     size_t obs_dim, act_dim;
     uint64_t horizon;
-    size_t n_stats;                       /* numbers that an episode ends with */
+    size_t
+        n_stats; /* numbers that an episode ends with, ENV_MAX_STATS at most */
     const char *stat_names[ENV_MAX_STATS]; /* static storage */
 };
 
@@ -36,19 +37,28 @@ struct env_result {
 struct env_class {
     const char *name;     /* "multigoal" */
     const char *rewarded; /* one line: what earns reward */
-    /* Load what all environments share. 0 or -errno with one line in why. */
+    /*
+     * Load what all environments share and fill spec. Returns 0, -EINVAL (a bad
+     * option), -ENOENT or -EBADMSG (a bad model file), -ENOMEM, with one line
+     * in why (n bytes); nothing to unload on error.
+     */
     int (*load)(void **model, struct env_spec *spec,
                 const struct env_options *options, char *why, size_t n);
     void (*unload)(void *model);
-    /* One environment; NULL when out of memory. */
+    /* One environment, which borrows model; NULL when out of memory. */
     void *(*create)(void *model);
     void (*destroy)(void *state);
-    /* Start an episode. obs out (obs_dim). The rng decides everything random. */
+    /* Start an episode. obs out (obs_dim). The rng decides everything random.
+     */
     void (*reset)(void *state, struct rng *rng, float *obs);
-    /* action (act_dim) in [-1, 1], double; obs out (obs_dim): s', before any reset. */
+    /*
+     * action   (act_dim) in [-1, 1], double: clipped to it, scaled by the task
+     * obs  out (obs_dim) s', before any reset
+     * After terminal or truncated only reset() and statistics() may follow.
+     */
     void (*step)(void *state, const double *action, float *obs,
                  struct env_result *result);
-    /* Statistics of the episode that just ended. stats out (n_stats). */
+    /* Statistics of the episode so far. stats out (n_stats). */
     void (*statistics)(const void *state, double *stats);
     /* Where the task's figure looks: x, y of the body, for traces. */
     void (*position)(const void *state, double xy[2]);
@@ -58,5 +68,7 @@ struct env_class {
 const struct env_class *env_find(const char *name);
 /* NULL-terminated list of all. */
 const struct env_class *const *env_list(void);
+/* "multigoal, swimmer": for messages about a wrong name. */
+void env_names(char *text, size_t n);
 
 #endif

@@ -1,0 +1,30 @@
+#include "actor/env.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "actor/tasks/tasks.h"
+
+static const struct env_class *const all[] = {
+    &tasks_multigoal,
+    &tasks_swimmer,
+    NULL,
+};
+
+const struct env_class *const *env_list(void) {
+    return all;
+}
+
+const struct env_class *env_find(const char *name) {
+    for (size_t i = 0; all[i]; i++)
+        if (strcmp(all[i]->name, name) == 0) return all[i];
+    return NULL;
+}
+
+void env_names(char *text, size_t n) {
+    size_t used = 0;
+    if (n > 0) text[0] = '\0';
+    for (size_t i = 0; all[i] && used < n; i++)
+        used += (size_t)snprintf(text + used, n - used, "%s%s",
+                                 i > 0 ? ", " : "", all[i]->name);
+}

@@ -1,0 +1,218 @@
+#include "actor/rollout.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/policy.h"
+
+/* What a random stream is used for; two an environment. */
+enum { STREAM_NOISE, STREAM_START, STREAMS };
+
+static int allocate(struct rollout *r) {
+    const size_t E = r->E, S = r->spec.obs_dim, A = r->spec.act_dim;
+    r->states = calloc(E, sizeof(*r->states));
+    r->noise = calloc(E, sizeof(*r->noise));
+    r->start = calloc(E, sizeof(*r->start));
+    r->s = calloc(E * S, sizeof(*r->s));
+    r->next = calloc(E * S, sizeof(*r->next));
+    r->xi = calloc(E * A, sizeof(*r->xi));
+    r->a = calloc(E * A, sizeof(*r->a));
+    r->action = calloc(A, sizeof(*r->action));
+    r->phi = calloc(mlp_parameters(&r->shape), sizeof(*r->phi));
+    r->ret = calloc(E, sizeof(*r->ret));
+    r->length = calloc(E, sizeof(*r->length));
+    r->ended = calloc(ROLLOUT_EPISODES, sizeof(*r->ended));
+    if (!r->states || !r->noise || !r->start || !r->s || !r->next || !r->xi ||
+        !r->a || !r->action || !r->phi || !r->ret || !r->length || !r->ended)
+        return -ENOMEM;
+    return mlp_work_init(&r->work, &r->shape, E, E);
+}
+
+static int load_task(struct rollout *r, const struct config *config, char *why,
+                     size_t n) {
+    r->class = env_find(config->task);
+    if (!r->class) {
+        char names[256];
+        env_names(names, sizeof(names));
+        snprintf(why, n, "there is no task \"%s\": %s", config->task, names);
+        return -EINVAL;
+    }
+    const struct env_options options = {
+        .horizon = config->horizon,
+        .reward = config->multigoal_reward,
+        .data_dir = config->models,
+    };
+    return r->class->load(&r->model, &r->spec, &options, why, n);
+}
+
+static void begin_episode(struct rollout *r, size_t e) {
+    r->ret[e] = 0.0;
+    r->length[e] = 0;
+    r->class->reset(r->states[e], &r->start[e], r->s + e * r->spec.obs_dim);
+    if (r->on_step) r->on_step(r->user, e, 0, r->states[e], NULL);
+}
+
+int rollout_init(struct rollout *r, const struct config *config,
+                 enum rng_role role, uint64_t rank, uint64_t epoch, char *why,
+                 size_t n) {
+    *r = (struct rollout){
+        .E = config->environments, .seed = config->seed, .rank = rank};
+    int err = load_task(r, config, why, n);
+    if (err) return err;
+    const size_t A = r->spec.act_dim;
+    r->shape = (struct mlp_shape){r->spec.obs_dim, A, config->units, A};
+    err = allocate(r);
+    if (err) goto out_of_memory;
+
+    for (size_t e = 0; e < r->E; e++) {
+        rng_init(&r->noise[e], config->seed, role, rank, epoch,
+                 e * STREAMS + STREAM_NOISE);
+        rng_init(&r->start[e], config->seed, role, rank, epoch,
+                 e * STREAMS + STREAM_START);
+        r->states[e] = r->class->create(r->model);
+        if (!r->states[e]) goto out_of_memory;
+        begin_episode(r, e);
+    }
+    return 0;
+
+out_of_memory:
+    snprintf(why, n, "out of memory for %zu environments", r->E);
+    return -ENOMEM;
+}
+
+void rollout_finish(struct rollout *r) {
+    for (size_t e = 0; r->states && e < r->E; e++)
+        if (r->states[e]) r->class->destroy(r->states[e]);
+    if (r->model) r->class->unload(r->model);
+    free(r->states), free(r->noise), free(r->start);
+    free(r->s), free(r->next), free(r->xi), free(r->a), free(r->action);
+    free(r->phi), free(r->ret), free(r->length), free(r->ended);
+    mlp_work_finish(&r->work);
+    *r = (struct rollout){0};
+}
+
+void rollout_set_policy(struct rollout *r, const float *phi, uint64_t version) {
+    r->has_policy = phi != NULL;
+    if (phi) memcpy(r->phi, phi, sizeof(*phi) * mlp_parameters(&r->shape));
+    r->version = version;
+}
+
+/* a out (E, A) for the observations in r->s. */
+static void choose_actions(struct rollout *r) {
+    const size_t A = r->spec.act_dim;
+    if (!r->has_policy) {
+        for (size_t e = 0; e < r->E; e++)
+            rng_fill_uniform(&r->noise[e], r->a + e * A, A, -1.0f, 1.0f);
+        return;
+    }
+    // a stream an environment: what one does never depends on the others
+    for (size_t e = 0; e < r->E; e++)
+        rng_fill_normal(&r->noise[e], r->xi + e * A, A);
+    policy_act(&r->shape, r->a, NULL, r->phi, r->s, r->xi, r->E, 1, &r->work);
+}
+
+static int check_finite(const struct rollout *r, size_t e, const float *x,
+                        size_t len, const char *what, char *why, size_t n) {
+    for (size_t i = 0; i < len; i++) {
+        if (isfinite(x[i])) continue;
+        snprintf(why, n,
+                 "%s is not finite: %s, environment %zu, step %" PRIu64
+                 ", seed %" PRIu64 ", rank %" PRIu64
+                 ", policy version %" PRIu64,
+                 what, r->class->name, e, r->length[e], r->seed, r->rank,
+                 r->version);
+        return -EDOM;
+    }
+    return 0;
+}
+
+static void end_episode(struct rollout *r, size_t e, bool terminal) {
+    if (r->pending == ROLLOUT_EPISODES) {
+        r->first = (r->first + 1) % ROLLOUT_EPISODES;
+        r->pending--;
+        r->episodes_lost++;
+    }
+    struct rollout_episode *episode =
+        &r->ended[(r->first + r->pending++) % ROLLOUT_EPISODES];
+    *episode = (struct rollout_episode){
+        .number = r->episodes++,
+        .env = e,
+        .ret = r->ret[e],
+        .length = r->length[e],
+        .version = r->version,
+        .terminal = terminal,
+    };
+    r->class->statistics(r->states[e], episode->stats);
+}
+
+static void write_row(const struct rollout *r, size_t e, struct batch *batch,
+                      const struct env_result *result) {
+    const size_t S = r->spec.obs_dim, A = r->spec.act_dim, row = batch->n;
+    assert(row < batch->capacity && batch->S == S && batch->A == A);
+    memcpy(batch->s + row * S, r->s + e * S, sizeof(float) * S);
+    memcpy(batch->a + row * A, r->a + e * A, sizeof(float) * A);
+    memcpy(batch->next + row * S, r->next + e * S, sizeof(float) * S);
+    batch->r[row] = (float)result->reward;
+    batch->flags[row] = (uint8_t)((result->terminal ? BATCH_TERMINAL : 0) |
+                                  (result->truncated ? BATCH_TRUNCATED : 0));
+    batch->version[row] = r->version;
+    batch->n++;
+}
+
+static int step_one(struct rollout *r, size_t e, struct batch *batch, char *why,
+                    size_t n) {
+    const size_t S = r->spec.obs_dim, A = r->spec.act_dim;
+    struct env_result result;
+    int err = check_finite(r, e, r->a + e * A, A, "an action", why, n);
+    if (err) return err;
+    for (size_t i = 0; i < A; i++) r->action[i] = (double)r->a[e * A + i];
+    r->class->step(r->states[e], r->action, r->next + e * S, &result);
+    r->length[e]++;
+
+    if (result.unstable) {
+        r->discarded++;
+        begin_episode(r, e);
+        return 0;
+    }
+    const float reward = (float)result.reward;
+    err = check_finite(r, e, r->next + e * S, S, "an observation", why, n);
+    if (!err) err = check_finite(r, e, &reward, 1, "a reward", why, n);
+    if (err) return err;
+
+    r->ret[e] += result.reward;
+    r->steps++;
+    if (r->on_step) r->on_step(r->user, e, r->length[e], r->states[e], &result);
+    if (batch) write_row(r, e, batch, &result);
+    if (result.terminal || result.truncated) {
+        end_episode(r, e, result.terminal);
+        begin_episode(r, e);
+    } else {
+        memcpy(r->s + e * S, r->next + e * S, sizeof(float) * S);
+    }
+    return 0;
+}
+
+int rollout_step(struct rollout *r, struct batch *batch, char *why, size_t n) {
+    assert(!batch || batch->capacity - batch->n >= r->E);
+    choose_actions(r);
+    for (size_t e = 0; e < r->E; e++) {
+        int err = step_one(r, e, batch, why, n);
+        if (err) return err;
+    }
+    return 0;
+}
+
+size_t rollout_take(struct rollout *r, struct rollout_episode *episodes,
+                    size_t max) {
+    const size_t taken = r->pending < max ? r->pending : max;
+    for (size_t i = 0; i < taken; i++)
+        episodes[i] = r->ended[(r->first + i) % ROLLOUT_EPISODES];
+    r->first = (r->first + taken) % ROLLOUT_EPISODES;
+    r->pending -= taken;
+    return taken;
+}

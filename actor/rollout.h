@@ -1,0 +1,112 @@
+#ifndef ACTOR_ROLLOUT_H
+#define ACTOR_ROLLOUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "actor/env.h"
+#include "common/batch.h"
+#include "common/config.h"
+#include "common/mlp.h"
+#include "common/rng.h"
+
+/*
+ * Steps many environments with the sampling network, one batched call a step,
+ * and writes their transitions down. Pure: no sockets, no clock; what it does
+ * is a function of (config, role, rank, epoch) and the policies it was given
+ * at which step.
+ *
+ *   E environments   S observation   A action   P parameters of the sampler
+ */
+enum { ROLLOUT_EPISODES = 256 };
+
+struct rollout_episode {
+    uint64_t number;             /* 0, 1, 2 ... in the order of their ends */
+    size_t env;                  /* which environment played it */
+    double ret;                  /* sum of rewards, unscaled, undiscounted */
+    uint64_t length;             /* steps */
+    uint64_t version;            /* policy of the last step */
+    bool terminal;               /* false: truncated */
+    double stats[ENV_MAX_STATS]; /* (spec.n_stats), as the task defines them */
+};
+
+struct rollout {
+    /* read-only */
+    const struct env_class *class;
+    struct env_spec spec;
+    struct mlp_shape shape; /* of the sampler */
+    size_t E;
+    uint64_t version; /* policy that acts now */
+    bool has_policy;
+    uint64_t steps;         /* transitions written */
+    uint64_t episodes;      /* ended so far: the next one's number */
+    uint64_t discarded;     /* transitions dropped as unstable */
+    uint64_t episodes_lost; /* ended, but not taken in time */
+
+    /*
+     * Watch every environment, NULL for none: called with step 0 and result
+     * NULL after a reset (then not for the resets within rollout_init()), and
+     * after each step before any reset. state: for class->position().
+     */
+    void (*on_step)(void *user, size_t env, uint64_t step, const void *state,
+                    const struct env_result *result);
+    void *user;
+
+    /* private */
+    uint64_t seed, rank;
+    void *model;
+    void **states;     /* (E) */
+    struct rng *noise; /* (E) a stream an environment */
+    struct rng *start; /* (E) */
+    float *s, *next;   /* (E, S) */
+    float *xi, *a;     /* (E, A) */
+    double *action;    /* (A) */
+    float *phi;        /* (P) */
+    double *ret;       /* (E) of the running episode */
+    uint64_t *length;  /* (E) */
+    struct mlp_work work;
+    size_t first, pending;         /* ring of ended episodes */
+    struct rollout_episode *ended; /* (ROLLOUT_EPISODES) */
+};
+
+/*
+ * Load config->task and start config->environments episodes. The random
+ * streams are keyed by (config->seed, role, rank, epoch). Returns 0, or a
+ * negative errno with one line in why (n bytes): -EINVAL an unknown task
+ * or a bad option, others as env_class.load(). A zeroed rollout, and one whose
+ * init failed, may be finished.
+ */
+int rollout_init(struct rollout *rollout, const struct config *config,
+                 enum rng_role role, uint64_t rank, uint64_t epoch, char *why,
+                 size_t n);
+void rollout_finish(struct rollout *rollout);
+
+/*
+ * Act with phi (P, copied) from the next step on; P is
+ * mlp_parameters(&rollout->shape). phi NULL: uniform random actions.
+ */
+void rollout_set_policy(struct rollout *rollout, const float *phi,
+                        uint64_t version);
+
+/*
+ * One step of every environment, in index order; needs a policy. Appends up to
+ * E rows to batch, which must have room for E (NULL: nobody keeps them). A row
+ * that the simulator gave up on is left out and counted, its episode begins
+ * again and is not reported. s' is the observation before the reset.
+ *
+ * Returns 0, or -EDOM when an action, observation or reward is not finite,
+ * with one line in why (n bytes) naming environment, step and seed; the
+ * rollout is then not usable any more.
+ */
+int rollout_step(struct rollout *rollout, struct batch *batch, char *why,
+                 size_t n);
+
+/*
+ * Take the oldest ended episodes, at most max. Returns how many. Of more than
+ * ROLLOUT_EPISODES that wait, the oldest are lost (and counted).
+ */
+size_t rollout_take(struct rollout *rollout, struct rollout_episode *episodes,
+                    size_t max);
+
+#endif

@@ -1,0 +1,141 @@
+#include "actor/tasks/mujoco.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/exit_status.h"
+#include "common/log.h"
+
+/* MuJoCo's own handlers append to MUJOCO_LOG.TXT where the process stands. */
+static void on_warning(const char *text) {
+    log_warn("mujoco: %s", text);
+}
+
+/* It may not return: the simulator's stack is in an unknown state. */
+static void on_error(const char *text) {
+    log_error("mujoco: %s", text);
+    exit(EXIT_CRASH);
+}
+
+static int find_model(char *path, size_t n, const char *file,
+                      const char *folder, char *why, size_t why_n) {
+    const char *folders[] = {MUJOCO_MODELS, MUJOCO_MODELS_INSTALLED, NULL};
+    if (folder && folder[0] != '\0') folders[0] = folder, folders[1] = NULL;
+    for (size_t i = 0; folders[i]; i++) {
+        int len = snprintf(path, n, "%s/%s", folders[i], file);
+        if (len > 0 && (size_t)len < n && access(path, R_OK) == 0) return 0;
+    }
+    snprintf(why, why_n, "no model %s in %s%s%s", file, folders[0],
+             folders[1] ? " or " : "", folders[1] ? folders[1] : "");
+    return -ENOENT;
+}
+
+int mujoco_load(struct mujoco_model **model, const char *file, int frame_skip,
+                uint64_t horizon, const struct env_options *options, char *why,
+                size_t n) {
+    mju_user_warning = on_warning;
+    mju_user_error = on_error;
+
+    char path[1024], error[256] = "";
+    int err = find_model(path, sizeof(path), file, options->data_dir, why, n);
+    if (err) return err;
+    struct mujoco_model *shared = calloc(1, sizeof(*shared));
+    if (!shared) {
+        snprintf(why, n, "out of memory");
+        return -ENOMEM;
+    }
+    shared->m = mj_loadXML(path, NULL, error, sizeof(error));
+    if (!shared->m) {
+        error[strcspn(error, "\n")] = '\0';
+        snprintf(why, n, "%s: %s", path, error);
+        free(shared);
+        return -EBADMSG;
+    }
+    shared->frame_skip = frame_skip;
+    shared->dt = shared->m->opt.timestep * frame_skip;
+    shared->horizon = options->horizon > 0 ? options->horizon : horizon;
+    *model = shared;
+    return 0;
+}
+
+void mujoco_unload(void *model) {
+    struct mujoco_model *shared = model;
+    mj_deleteModel(shared->m);
+    free(shared);
+}
+
+void *mujoco_create(void *model) {
+    struct mujoco_model *shared = model;
+    struct mujoco_state *state = calloc(1, sizeof(*state));
+    if (!state) return NULL;
+    state->model = shared;
+    state->d = mj_makeData(shared->m);
+    if (!state->d) {
+        free(state);
+        return NULL;
+    }
+    return state;
+}
+
+void mujoco_destroy(void *state) {
+    struct mujoco_state *robot = state;
+    mj_deleteData(robot->d);
+    free(robot);
+}
+
+void mujoco_position(const void *state, double xy[2]) {
+    const struct mujoco_state *robot = state;
+    xy[0] = robot->d->qpos[0];
+    xy[1] = robot->d->qpos[1];
+}
+
+static double noise_on(struct rng *rng, double noise) {
+    return noise * (2.0 * rng_uniform(rng) - 1.0);
+}
+
+void mujoco_reset(struct mujoco_state *state, struct rng *rng, double noise) {
+    const mjModel *m = state->model->m;
+    mjData *d = state->d;
+    mj_resetData(m, d);
+    for (int i = 0; i < (int)m->nq; i++) d->qpos[i] += noise_on(rng, noise);
+    for (int i = 0; i < (int)m->nv; i++) d->qvel[i] += noise_on(rng, noise);
+    mj_forward(m, d);
+    state->steps = 0;
+}
+
+static bool went_wrong(const mjData *d) {
+    return d->warning[mjWARN_BADQPOS].number > 0 ||
+           d->warning[mjWARN_BADQVEL].number > 0 ||
+           d->warning[mjWARN_BADQACC].number > 0 ||
+           d->warning[mjWARN_BADCTRL].number > 0;
+}
+
+void mujoco_step(struct mujoco_state *state, const double *action,
+                 struct env_result *result) {
+    const mjModel *m = state->model->m;
+    mjData *d = state->d;
+    for (int i = 0; i < (int)m->nu; i++) {
+        const double low = m->actuator_ctrlrange[2 * i];
+        const double high = m->actuator_ctrlrange[2 * i + 1];
+        const double a = fmin(fmax(action[i], -1.0), 1.0);
+        d->ctrl[i] = 0.5 * (low + high) + 0.5 * (high - low) * a;
+    }
+    for (int i = 0; i < state->model->frame_skip; i++) mj_step(m, d);
+    state->steps++;
+
+    *result = (struct env_result){0};
+    result->unstable = went_wrong(d);
+    result->truncated =
+        result->unstable || state->steps >= state->model->horizon;
+}
+
+void mujoco_observe(const struct mujoco_state *state, int skip, float *obs) {
+    const mjModel *m = state->model->m;
+    const mjData *d = state->d;
+    for (int i = skip; i < (int)m->nq; i++) *obs++ = (float)d->qpos[i];
+    for (int i = 0; i < (int)m->nv; i++) *obs++ = (float)d->qvel[i];
+}

@@ -1,0 +1,71 @@
+#ifndef ACTOR_TASKS_MUJOCO_H
+#define ACTOR_TASKS_MUJOCO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <mujoco/mujoco.h>
+
+#include "actor/env.h"
+
+/*
+ * What all robots share: one constant mjModel a process, one mjData an
+ * environment, control in double, and the signs of a simulation gone wrong. A
+ * robot's file adds its observation, its reward and its end.
+ */
+struct mujoco_model {
+    mjModel *m;     /* owned */
+    int frame_skip; /* simulator steps a step */
+    double dt;      /* s a step */
+    uint64_t horizon;
+};
+
+struct mujoco_state {
+    const struct mujoco_model *model; /* borrowed */
+    mjData *d;                        /* owned */
+    uint64_t steps;                   /* of the running episode */
+};
+
+/*
+ * Load file ("swimmer.xml") from options->data_dir, else from the folder of the
+ * source tree, else from the installed one; install handlers so that MuJoCo's
+ * warnings are log lines, its fatal errors one log line and exit status 1, and
+ * nothing is written to the working directory. horizon: the robot's own.
+ *
+ * Returns 0, -ENOENT, -EBADMSG (not a model) or -ENOMEM, with one line in why
+ * (n bytes); nothing to unload on error.
+ */
+int mujoco_load(struct mujoco_model **model, const char *file, int frame_skip,
+                uint64_t horizon, const struct env_options *options, char *why,
+                size_t n);
+
+/* The functions of env_class that need nothing of the robot. */
+void mujoco_unload(void *model);
+void *mujoco_create(void *model); /* struct mujoco_state */
+void mujoco_destroy(void *state);
+/* The first two coordinates. */
+void mujoco_position(const void *state, double xy[2]);
+
+/*
+ * The model's initial state plus uniform noise on +-noise, on every coordinate
+ * and velocity alike.
+ */
+void mujoco_reset(struct mujoco_state *state, struct rng *rng, double noise);
+
+/*
+ * Scale action (m->nu) from [-1, 1] to each motor's range and simulate
+ * frame_skip steps. Fills *result: truncated at the horizon; unstable, with
+ * truncated, when MuJoCo found a bad number and reset the data by itself (the
+ * observation is then worthless). Reward 0, not terminal.
+ */
+void mujoco_step(struct mujoco_state *state, const double *action,
+                 struct env_result *result);
+
+/*
+ * obs out (nq - skip + nv): the coordinates but the first skip, then all
+ * velocities.
+ */
+void mujoco_observe(const struct mujoco_state *state, int skip, float *obs);
+
+#endif

@@ -1,0 +1,10 @@
+#ifndef ACTOR_TASKS_TASKS_H
+#define ACTOR_TASKS_TASKS_H
+
+#include "actor/env.h"
+
+/* Every task there is; env_list() names them to the rest of the program. */
+extern const struct env_class tasks_multigoal;
+extern const struct env_class tasks_swimmer;
+
+#endif
