@@ -50,7 +50,9 @@ int mujoco_load(struct mujoco_model **model, const char *file, int frame_skip,
     }
     shared->m = mj_loadXML(path, NULL, error, sizeof(error));
     if (!shared->m) {
-        error[strcspn(error, "\n")] = '\0';
+        const size_t len = strlen(error);
+        for (size_t i = 0; i < len; i++)
+            if (error[i] == '\n') error[i] = ' ';
         snprintf(why, n, "%s: %s", path, error);
         free(shared);
         return -EBADMSG;
