@@ -117,8 +117,15 @@ void config_defaults(struct config *config);
  * range and unit; the learner's prints all) and the files it names; check
  * ranges and the rules between options (warmup >= minibatch, slack >= batch,
  * replay_size / shards >= minibatch ...).
+ *
+ * Every program accepts every option. Before all --config files comes
+ * RUN/config.ini where the command line means a run that is there already:
+ * --evaluate=RUN (actor), and --run_dir=RUN with a RUN/state (learner: it
+ * resumes). An empty run_dir becomes the RUN of --evaluate=RUN or --join=RUN.
+ * Names the log (softq-actor ...) and sets its level.
+ *
  * Returns 0, or -EINVAL after one log_error that names the option, the value
- * and its range. --help and --version print and exit(0).
+ * and its range. --help, --version and --print_config print and exit(0).
  */
 int config_load(struct config *config, enum config_program program, int argc,
                 char **argv);
@@ -129,12 +136,17 @@ int config_load(struct config *config, enum config_program program, int argc,
 int config_set(struct config *config, const char *name, const char *value,
                char *why, size_t n);
 
+/* Apply a file; the first wrong line changes nothing and is named in why. */
+int config_read_file(struct config *config, const char *path, char *why,
+                     size_t n);
+
 /* The rules between options; as config_set(). */
 int config_check(const struct config *config, char *why, size_t n);
 
 /* "name = value" a line, the INI that config_load() reads back; every option
- * but the per-process ones that must not be inherited (lifeline, evaluate ...).
- * Floats are written so that they read back the same. */
+ * but the per-process ones that must not be inherited (run_dir, join, name,
+ * index, lifeline, evaluate ...). Floats are written so that they read back
+ * the same. */
 void config_print(const struct config *config, FILE *out);
 
 /*
@@ -146,5 +158,8 @@ long config_shared_text(const struct config *config, char *text, size_t size);
 /* Apply a Welcome's text: shared options only, ranges checked. As config_set(). */
 int config_apply_shared(struct config *config, const char *text, size_t len,
                         char *why, size_t n);
+
+/* The version of this build, "0.1.0". */
+const char *config_version(void);
 
 #endif

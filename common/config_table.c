@@ -1,0 +1,300 @@
+#include "common/config_table.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/config.h"
+
+#define FIELD(field)                        \
+#field, offsetof(struct config, field), \
+        sizeof(((struct config *)NULL)->field)
+
+/* shorthands of this table */
+enum {
+    SHARED = CONFIG_SHARED,
+    OWN = CONFIG_PER_PROCESS,
+    ACTOR = CONFIG_BY_ACTOR,
+    REPLAY = CONFIG_BY_REPLAY,
+    PEERS = CONFIG_BY_ACTOR | CONFIG_BY_REPLAY,
+    OPEN_LOW = CONFIG_OPEN_LOW,
+    OPEN_HIGH = CONFIG_OPEN_HIGH,
+};
+
+#define MOST_UPDATES 1099511627775.0 /* 40 bits of a version */
+#define MOST_ROWS 1e12
+
+static const char *const algorithms[] = {"sql", NULL};
+static const char *const transports[] = {"ipc", "tcp", NULL};
+static const char *const progresses[] = {"auto", "line", "lines", "none", NULL};
+static const char *const rewards[] = {"goals", "gaussian", NULL};
+static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
+
+const char *const config_table_headings[CONFIG_GROUPS] = {
+    [CONFIG_OF_RUN] = "The run (shared: the learner tells every process)",
+    [CONFIG_OF_METHOD] = "The method (shared)",
+    [CONFIG_OF_REPLAY] = "Replay (shared)",
+    [CONFIG_OF_ACTING] = "Acting (shared)",
+    [CONFIG_OF_CONVERSATION] = "Conversation between processes (shared)",
+    [CONFIG_OF_LAUNCH] = "Processes of a launch (read by deploy/)",
+    [CONFIG_OF_PROCESS] = "This process",
+    [CONFIG_OF_EVALUATION] = "softq-actor --evaluate and tools",
+};
+
+const struct config_option config_table[] = {
+    // the run
+    {FIELD(task), CONFIG_TEXT, CONFIG_OF_RUN, SHARED | CONFIG_NAME, "multigoal",
+     .help = "environment to learn"},
+    {FIELD(algorithm), CONFIG_ENUM, CONFIG_OF_RUN, SHARED, "sql",
+     .choices = algorithms, .help = "soft Q-learning"},
+    {FIELD(seed), CONFIG_U64, CONFIG_OF_RUN, SHARED, "1", 0, HUGE_VAL,
+     .help = "seed of every random number"},
+    {FIELD(max_updates), CONFIG_U64, CONFIG_OF_RUN, SHARED, "0", 0,
+     MOST_UPDATES, .unit = "updates",
+     .help = "stop after this many; 0: no limit"},
+    {FIELD(max_steps), CONFIG_U64, CONFIG_OF_RUN, SHARED, "0", 0, HUGE_VAL,
+     .unit = "environment steps",
+     .help = "stop when this many are stored; 0: no limit"},
+    {FIELD(max_seconds), CONFIG_REAL, CONFIG_OF_RUN, SHARED, "0", 0, 1e9,
+     .unit = "s", .help = "stop after this long; 0: no limit"},
+    {FIELD(lockstep), CONFIG_BOOL, CONFIG_OF_RUN, SHARED, "false",
+     .help = "repeat bit for bit: one actor and one shard in strict turns"},
+
+    // the method
+    {FIELD(gamma), CONFIG_REAL, CONFIG_OF_METHOD, SHARED | OPEN_HIGH, "0.99", 0,
+     1, .help = "discount of future reward"},
+    {FIELD(alpha), CONFIG_REAL, CONFIG_OF_METHOD, SHARED | OPEN_LOW, "1", 0,
+     1e6, .help = "temperature: weight of the entropy"},
+    {FIELD(reward_scale), CONFIG_REAL, CONFIG_OF_METHOD, SHARED | OPEN_LOW, "1",
+     0, 1e6, .help = "factor on every reward before learning"},
+    {FIELD(units), CONFIG_U64, CONFIG_OF_METHOD, SHARED, "128", 1, 4096,
+     .help = "hidden units of each of the two layers"},
+    {FIELD(minibatch), CONFIG_U64, CONFIG_OF_METHOD, SHARED, "64", 1, 65536,
+     .unit = "rows", .help = "transitions of one update"},
+    {FIELD(particles_fixed), CONFIG_U64, CONFIG_OF_METHOD, SHARED, "16", 2,
+     1024, .help = "K, fixed SVGD particles a state"},
+    {FIELD(particles_moved), CONFIG_U64, CONFIG_OF_METHOD, SHARED, "16", 1,
+     1024, .help = "M, moved SVGD particles a state"},
+    {FIELD(value_particles), CONFIG_U64, CONFIG_OF_METHOD, SHARED, "50", 1,
+     4096, .help = "K_V, uniform proposals of the soft value"},
+    {FIELD(learning_rate_q), CONFIG_REAL, CONFIG_OF_METHOD, SHARED | OPEN_LOW,
+     "3e-4", 0, 1, .help = "Adam's rate for Q"},
+    {FIELD(learning_rate_f), CONFIG_REAL, CONFIG_OF_METHOD, SHARED | OPEN_LOW,
+     "3e-4", 0, 1, .help = "Adam's rate for the sampler"},
+    {FIELD(learning_rate_end), CONFIG_REAL, CONFIG_OF_METHOD, SHARED, "1", 0, 1,
+     .help = "share of both rates left at max_updates, linear; 1: constant"},
+    {FIELD(sampler_average), CONFIG_REAL, CONFIG_OF_METHOD, SHARED | OPEN_HIGH,
+     "0", 0, 1,
+     .help =
+         "decay an update of the averaged sampler that acts; 0: no average"},
+    {FIELD(target_every), CONFIG_U64, CONFIG_OF_METHOD, SHARED, "1000", 1, 1e9,
+     .unit = "updates", .help = "between copies of Q to its target"},
+
+    // replay
+    {FIELD(replay_size), CONFIG_U64, CONFIG_OF_REPLAY, SHARED, "1000000", 1,
+     MOST_ROWS, .unit = "rows", .help = "kept over all shards together"},
+    {FIELD(warmup), CONFIG_U64, CONFIG_OF_REPLAY, SHARED, "1000", 1, MOST_ROWS,
+     .unit = "rows", .help = "stored before the first update"},
+    {FIELD(ratio), CONFIG_REAL, CONFIG_OF_REPLAY, SHARED, "1", 0, 1e6,
+     .unit = "updates per environment step",
+     .help = "kept by making the faster side wait; 0: both run free"},
+    {FIELD(slack), CONFIG_U64, CONFIG_OF_REPLAY, SHARED, "1024", 1, MOST_ROWS,
+     .unit = "rows", .help = "that acting may run ahead of ratio"},
+
+    // acting
+    {FIELD(environments), CONFIG_U64, CONFIG_OF_ACTING, SHARED, "8", 1, 65536,
+     .help = "of each actor process"},
+    {FIELD(horizon), CONFIG_U64, CONFIG_OF_ACTING, SHARED, "0", 0, 1e9,
+     .unit = "steps", .help = "longest episode; 0: the task's own"},
+    {FIELD(batch), CONFIG_U64, CONFIG_OF_ACTING, SHARED, "32", 1, 65536,
+     .unit = "rows", .help = "transitions of one message to a shard"},
+    {FIELD(window), CONFIG_U64, CONFIG_OF_ACTING, SHARED, "16", 1, 64,
+     .unit = "messages", .help = "that an actor may have unanswered"},
+    {FIELD(flush_after), CONFIG_REAL, CONFIG_OF_ACTING, SHARED, "0.5", 0.001,
+     60, .unit = "s", .help = "send a batch that is not full after this long"},
+    {FIELD(pull_interval), CONFIG_REAL, CONFIG_OF_ACTING, SHARED, "0.2", 0.001,
+     3600, .unit = "s", .help = "between an actor's requests for parameters"},
+    {FIELD(multigoal_reward), CONFIG_TEXT, CONFIG_OF_ACTING, SHARED, "goals",
+     .choices = rewards, .help = "reward of the multigoal task"},
+
+    // conversation
+    {FIELD(publish_interval), CONFIG_REAL, CONFIG_OF_CONVERSATION, SHARED,
+     "0.1", 0, 3600, .unit = "s",
+     .help = "between published parameter versions"},
+    {FIELD(parameter_rate), CONFIG_REAL, CONFIG_OF_CONVERSATION, SHARED, "100",
+     1, 1e6, .unit = "1/s", .help = "most parameter messages of the learner"},
+    {FIELD(resend_after), CONFIG_REAL, CONFIG_OF_CONVERSATION, SHARED, "2",
+     0.05, 600, .unit = "s", .help = "ask again when there is no answer"},
+    {FIELD(sample_timeout), CONFIG_REAL, CONFIG_OF_CONVERSATION, SHARED, "0.5",
+     0.01, 600, .unit = "s",
+     .help = "draw a late part of a minibatch elsewhere"},
+    {FIELD(dead_after), CONFIG_REAL, CONFIG_OF_CONVERSATION, SHARED, "5", 1.5,
+     3600, .unit = "s", .help = "a silent shard counts as dead"},
+    {FIELD(orphan_after), CONFIG_REAL, CONFIG_OF_CONVERSATION, SHARED, "600", 1,
+     1e7, .unit = "s", .help = "give up without a learner"},
+
+    // a launch
+    {FIELD(actors), CONFIG_U64, CONFIG_OF_LAUNCH, 0, "1", 1, 10000,
+     .help = "actor processes"},
+    {FIELD(shards), CONFIG_U64, CONFIG_OF_LAUNCH, SHARED, "1", 1, 256,
+     .help = "replay shards (shared), each holds replay_size / shards rows"},
+    {FIELD(evaluation_episodes), CONFIG_U64, CONFIG_OF_LAUNCH, 0, "100", 1, 1e6,
+     .help = "played when training has ended"},
+
+    // this process
+    {FIELD(run_dir), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN | PEERS, "",
+     .help = "folder of the run's files"},
+    {FIELD(join), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN | PEERS, "",
+     .help = "address of a learner, or the folder of its run"},
+    {FIELD(name), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN | PEERS | CONFIG_NAME, "",
+     .help = "of this process in the run; empty: role and pid"},
+    {FIELD(index), CONFIG_U64, CONFIG_OF_PROCESS, OWN | REPLAY, "0", 0, 255,
+     .help = "of this shard: its ring file, its tcp port P + 10 + index"},
+    {FIELD(transport), CONFIG_ENUM, CONFIG_OF_PROCESS, PEERS, "ipc",
+     .choices = transports, .help = "sockets of one host, or across hosts"},
+    {FIELD(port), CONFIG_U64, CONFIG_OF_PROCESS, PEERS, "5550", 1, 65535,
+     .help = "P of the learner for tcp; its status page is on P + 1"},
+    {FIELD(bind), CONFIG_TEXT, CONFIG_OF_PROCESS, PEERS, "127.0.0.1",
+     .help = "host to listen on for tcp"},
+    {FIELD(advertise), CONFIG_TEXT, CONFIG_OF_PROCESS, PEERS, "",
+     .help = "host that others connect to; empty: bind"},
+    {FIELD(insecure), CONFIG_BOOL, CONFIG_OF_PROCESS, PEERS, "false",
+     .help = "listen beyond this host without keys"},
+    {FIELD(threads), CONFIG_U64, CONFIG_OF_PROCESS, 0, "0", 0, 256,
+     .help = "the learner's update workers; 0: one a core"},
+    {FIELD(prefetch), CONFIG_U64, CONFIG_OF_PROCESS, 0, "8", 1, 1024,
+     .unit = "minibatches", .help = "asked for ahead of the learner"},
+    {FIELD(checkpoint_seconds), CONFIG_REAL, CONFIG_OF_PROCESS, 0, "60", 0.1,
+     1e9, .unit = "s", .help = "between checkpoints"},
+    {FIELD(checkpoint_updates), CONFIG_U64, CONFIG_OF_PROCESS, 0, "1000", 1,
+     MOST_UPDATES, .unit = "updates", .help = "the same in lockstep"},
+    {FIELD(keep_checkpoints), CONFIG_U64, CONFIG_OF_PROCESS, 0, "3", 1, 1e6,
+     .help = "the last so many"},
+    {FIELD(progress), CONFIG_ENUM, CONFIG_OF_PROCESS, 0, "auto",
+     .choices = progresses,
+     .help = "on standard output: one live line, or a line every 5 s"},
+    {FIELD(idle_priority), CONFIG_BOOL, CONFIG_OF_PROCESS, ACTOR, "false",
+     .help = "actors take only time that nobody else wants"},
+    {FIELD(models), CONFIG_TEXT, CONFIG_OF_PROCESS, ACTOR, "",
+     .help = "folder of the MuJoCo models; empty: the project's"},
+    {FIELD(ack_log), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN | ACTOR, "",
+     .help = "append a line for each acknowledged batch; empty: off"},
+    {FIELD(lifeline), CONFIG_INT, CONFIG_OF_PROCESS, OWN | PEERS, "-1", -1,
+     1048576, .help = "descriptor whose end of file means stop; -1: none"},
+    {FIELD(log_level), CONFIG_TEXT, CONFIG_OF_PROCESS, PEERS, "info",
+     .choices = levels, .help = "least important messages to show"},
+
+    // evaluation and tools
+    {FIELD(evaluate), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | ACTOR, "",
+     .help = "run folder whose newest checkpoint to play, without a network"},
+    {FIELD(episodes), CONFIG_U64, CONFIG_OF_EVALUATION, OWN | ACTOR, "100", 1,
+     1e6, .help = "to play"},
+    {FIELD(random_policy), CONFIG_BOOL, CONFIG_OF_EVALUATION, OWN | ACTOR,
+     "false", .help = "play uniform random actions instead"},
+    {FIELD(traces), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | ACTOR, "",
+     .help = "file for episode,step,x,y,reward"},
+    {FIELD(q_figure), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | ACTOR, "",
+     .help = "folder for Q over the actions of q_states"},
+    {FIELD(q_states), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | ACTOR, "",
+     .help = "observations: numbers by ',', states by ':', as 0,0:2.5,2.5"},
+    {FIELD(status), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN, "",
+     .help = "softq-learner: show the state of this run or address, and exit"},
+    {FIELD(print_config), CONFIG_BOOL, CONFIG_OF_EVALUATION, OWN | PEERS,
+     "false", .help = "print the effective configuration and exit"},
+};
+
+const size_t config_table_len = sizeof(config_table) / sizeof(*config_table);
+
+static char fold(char c) {
+    return c == '-' ? '_' : c;
+}
+
+const struct config_option *config_table_find(const char *name, size_t len) {
+    for (size_t i = 0; i < config_table_len; i++) {
+        const char *known = config_table[i].name;
+        size_t at = 0;
+        while (at < len && known[at] != '\0' && known[at] == fold(name[at])) {
+            at++;
+        }
+        if (at == len && known[at] == '\0') return &config_table[i];
+    }
+    return NULL;
+}
+
+enum { LONGEST_NAME = 40 };
+
+static size_t smallest(size_t a, size_t b, size_t c) {
+    const size_t ab = a < b ? a : b;
+    return ab < c ? ab : c;
+}
+
+/* Edits (insert, delete, replace) that turn a into b; b <= LONGEST_NAME. */
+static size_t edits(const char *a, size_t a_len, const char *b, size_t b_len) {
+    size_t row[LONGEST_NAME + 1];
+    for (size_t j = 0; j <= b_len; j++) row[j] = j;
+    for (size_t i = 1; i <= a_len; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= b_len; j++) {
+            const size_t above = row[j];
+            const size_t change = fold(a[i - 1]) == b[j - 1] ? 0 : 1;
+            row[j] = smallest(above + 1, row[j - 1] + 1, diagonal + change);
+            diagonal = above;
+        }
+    }
+    return row[b_len];
+}
+
+const char *config_table_nearest(const char *name, size_t len) {
+    const char *nearest = NULL;
+    if (len > LONGEST_NAME) return NULL;
+    size_t fewest = len / 2 + 1; // more than half wrong is no likeness
+    for (size_t i = 0; i < config_table_len; i++) {
+        const char *known = config_table[i].name;
+        const size_t n = edits(name, len, known, strlen(known));
+        if (n < fewest) {
+            fewest = n;
+            nearest = known;
+        }
+    }
+    return nearest;
+}
+
+/* "a|b|c" */
+static void join_choices(const char *const *choices, char *text, size_t n) {
+    size_t at = 0;
+    text[0] = '\0';
+    for (size_t i = 0; choices[i] != NULL && at < n; i++) {
+        at += (size_t)snprintf(text + at, n - at, "%s%s", i > 0 ? "|" : "",
+                               choices[i]);
+    }
+}
+
+/* Short where that is the same number: 1e+12, but 1099511627775. */
+static void format_limit(double limit, char *text, size_t n) {
+    snprintf(text, n, "%g", limit);
+    if (strtod(text, NULL) != limit) snprintf(text, n, "%.15g", limit);
+}
+
+void config_table_range(const struct config_option *option, char *text,
+                        size_t n) {
+    char low[32], high[32];
+    format_limit(option->low, low, sizeof(low));
+    format_limit(option->high, high, sizeof(high));
+    const char open = option->flags & CONFIG_OPEN_LOW ? '(' : '[';
+    const char close = option->flags & CONFIG_OPEN_HIGH ? ')' : ']';
+    if (option->choices != NULL) {
+        join_choices(option->choices, text, n);
+    } else if (option->type == CONFIG_BOOL) {
+        snprintf(text, n, "true|false");
+    } else if (option->flags & CONFIG_NAME) {
+        snprintf(text, n, "at most %zu of A-Z a-z 0-9 . _ -", option->size - 1);
+    } else if (option->type == CONFIG_TEXT) {
+        snprintf(text, n, "at most %zu characters", option->size - 1);
+    } else if (isinf(option->high)) {
+        snprintf(text, n, "%s or more", low);
+    } else {
+        snprintf(text, n, "%c%s, %s%c", open, low, high, close);
+    }
+}
