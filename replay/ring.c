@@ -1,0 +1,404 @@
+#include "replay/ring.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "common/exit_status.h"
+#include "common/rng.h"
+#include "replay/crc32c.h"
+#include "replay/dedup.h"
+#include "replay/ring_file.h"
+
+/*
+ * A row: this, then s (S) a (A) r (1) s' (S) as float32, flags and CRC32C as
+ * uint32, padded to 8 bytes. All little-endian, which is what we run on.
+ */
+struct row_head {
+    uint64_t number, actor, epoch, seq, index, version;
+};
+_Static_assert(sizeof(struct row_head) == 48, "part of the file's layout");
+
+enum { FLAG_LAST = 1 << 8 }; /* above the transition's own, BATCH_* */
+
+struct ring_private {
+    struct ring_file file;
+    struct dedup dedup;
+    size_t crc_at;   /* in a row; flags are the 4 bytes before it */
+    uint64_t *valid; /* (capacity bits) slots that hold a good row; NULL: all of
+                      * [oldest, stored) do, as always without damage */
+};
+
+static uint8_t *slot_of(const struct ring *ring, uint64_t slot) {
+    return ring->private->file.map + RING_FILE_HEADER + slot * ring->row_bytes;
+}
+
+static struct row_head *head_of(uint8_t *row) {
+    return (struct row_head *)(void *)row; /* rows start at multiples of 8 */
+}
+
+static uint32_t load_flags(const struct ring *ring, const uint8_t *row) {
+    uint32_t flags = 0;
+    memcpy(&flags, row + ring->private->crc_at - 4, sizeof flags);
+    return flags;
+}
+
+/* 0 says "no row here", so a sum that happens to be 0 is written as ~0. */
+static uint32_t row_sum(const struct ring *ring, const uint8_t *row) {
+    uint32_t crc = crc32c(row, ring->private->crc_at);
+    return crc != 0 ? crc : ~0u;
+}
+
+static uint32_t *crc_of(const struct ring *ring, uint8_t *row) {
+    return (uint32_t *)(void *)(row + ring->private->crc_at);
+}
+
+static bool bit(const uint64_t *bits, uint64_t i) {
+    return (bits[i / 64] >> (i % 64) & 1) != 0;
+}
+
+static void set_bit(uint64_t *bits, uint64_t i) {
+    bits[i / 64] |= (uint64_t)1 << (i % 64);
+}
+
+static void clear_bit(uint64_t *bits, uint64_t i) {
+    bits[i / 64] &= ~((uint64_t)1 << (i % 64));
+}
+
+static bool slot_valid(const struct ring *ring, uint64_t slot) {
+    const uint64_t *valid = ring->private->valid;
+    return valid == NULL || bit(valid, slot);
+}
+
+static bool row_good(const struct ring *ring, uint64_t slot) {
+    uint8_t *row = slot_of(ring, slot);
+    uint32_t crc = *crc_of(ring, row);
+    uint64_t number = head_of(row)->number;
+    return crc != 0 && crc == row_sum(ring, row) &&
+           number % ring->spec.capacity == slot && number < UINT64_MAX / 2;
+}
+
+/* Never written: not a loss. */
+static bool row_blank(const struct ring *ring, uint64_t slot) {
+    const uint8_t *row = slot_of(ring, slot);
+    for (size_t i = 0; i < ring->row_bytes; i++) {
+        if (row[i] != 0) return false;
+    }
+    return true;
+}
+
+/* So that it is neither counted nor taken for a row again. */
+static void erase(const struct ring *ring, uint64_t slot) {
+    uint8_t *row = slot_of(ring, slot);
+    __atomic_store_n(crc_of(ring, row), 0, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    memset(row, 0, ring->row_bytes);
+}
+
+/*
+ * One past the highest row flagged last: what follows belongs to a batch that
+ * was never acknowledged. Without any such row (a batch as large as the ring
+ * was cut off) numbers go on from the lowest one, so that they never repeat.
+ */
+static uint64_t find_end(const struct ring *ring, const uint64_t *valid) {
+    uint64_t end = 0, lowest = UINT64_MAX;
+    for (uint64_t slot = 0; slot < ring->spec.capacity; slot++) {
+        if (!bit(valid, slot)) continue;
+        uint8_t *row = slot_of(ring, slot);
+        uint64_t number = head_of(row)->number;
+        if (number < lowest) lowest = number;
+        if ((load_flags(ring, row) & FLAG_LAST) != 0 && number >= end)
+            end = number + 1;
+    }
+    return end == 0 && lowest != UINT64_MAX ? lowest : end;
+}
+
+/* Count one kept row. */
+static int keep(struct ring *ring, uint64_t slot) {
+    struct dedup *dedup = &ring->private->dedup;
+    uint8_t *row = slot_of(ring, slot);
+    const struct row_head *head = head_of(row);
+    int rc = dedup_add(dedup, head->actor, head->epoch, 1);
+    if (rc != 0) return rc;
+    if ((load_flags(ring, row) & FLAG_LAST) != 0)
+        dedup_mark(dedup, head->actor, head->epoch, head->seq);
+    if (head->number < ring->oldest) ring->oldest = head->number;
+    ring->present++;
+    return 0;
+}
+
+/*
+ * Everything but the header's content is found here: which slots hold rows of
+ * whole batches, the numbers, the masks. writable: erase what is not kept.
+ */
+static int scan(struct ring *ring, bool writable, uint64_t *dropped) {
+    uint64_t capacity = ring->spec.capacity;
+    uint64_t *valid = calloc((size_t)(capacity / 64 + 1), sizeof *valid);
+    if (valid == NULL) return -ENOMEM;
+    for (uint64_t slot = 0; slot < capacity; slot++) {
+        if (row_good(ring, slot)) {
+            set_bit(valid, slot);
+        } else if (!row_blank(ring, slot)) {
+            (*dropped)++;
+            if (writable) erase(ring, slot);
+        }
+    }
+
+    uint64_t end = find_end(ring, valid);
+    ring->stored = ring->oldest = end;
+    int rc = 0;
+    for (uint64_t slot = 0; slot < capacity && rc == 0; slot++) {
+        if (!bit(valid, slot)) continue;
+        uint64_t number = head_of(slot_of(ring, slot))->number;
+        /* older than a whole round: its successor never reached the disk */
+        if (number < end && end - number <= capacity) {
+            rc = keep(ring, slot);
+        } else {
+            clear_bit(valid, slot);
+            (*dropped)++;
+            if (writable) erase(ring, slot);
+        }
+    }
+    if (rc == 0 && ring->present < ring->stored - ring->oldest) {
+        ring->private->valid = valid;
+    } else {
+        free(valid);
+    }
+    return rc;
+}
+
+/* What both ways of opening share, once file, spec and id are there. */
+static int settle(struct ring *ring, bool writable, uint64_t *dropped,
+                  const char *path, char *why, size_t n) {
+    struct ring_private *p = ring->private;
+    uint64_t unused = 0;
+    if (dropped == NULL) dropped = &unused;
+    *dropped = 0;
+    ring->row_bytes = ring_file_row_bytes(ring->spec.S, ring->spec.A);
+    p->crc_at = sizeof(struct row_head) +
+                4 * (2 * (size_t)ring->spec.S + ring->spec.A + 2);
+    int rc = dedup_init(&p->dedup);
+    if (rc == 0 && !p->file.fresh) rc = scan(ring, writable, dropped);
+    if (rc != 0) {
+        snprintf(why, n, "%s: %s", path, strerror(-rc));
+        ring_close(ring);
+    }
+    return rc;
+}
+
+static int make_private(struct ring *ring, const char *path, char *why,
+                        size_t n) {
+    ring->private = calloc(1, sizeof *ring->private);
+    if (ring->private != NULL) return 0;
+    snprintf(why, n, "%s: %s", path, strerror(ENOMEM));
+    return -ENOMEM;
+}
+
+int ring_open(struct ring *ring, const char *path, const struct ring_spec *spec,
+              uint64_t *dropped, char *why, size_t n) {
+    *ring = (struct ring){.spec = *spec};
+    int rc = make_private(ring, path, why, n);
+    if (rc != 0) return rc;
+    rc = ring_file_open(&ring->private->file, path, spec, &ring->id, why, n);
+    if (rc != 0) {
+        ring_close(ring);
+        return rc;
+    }
+    return settle(ring, true, dropped, path, why, n);
+}
+
+int ring_open_read(struct ring *ring, const char *path, uint64_t *dropped,
+                   char *why, size_t n) {
+    *ring = (struct ring){0};
+    int rc = make_private(ring, path, why, n);
+    if (rc != 0) return rc;
+    rc = ring_file_open_read(&ring->private->file, path, &ring->spec, &ring->id,
+                             why, n);
+    if (rc != 0) {
+        ring_close(ring);
+        return rc;
+    }
+    return settle(ring, false, dropped, path, why, n);
+}
+
+void ring_close(struct ring *ring) {
+    struct ring_private *p = ring->private;
+    if (p != NULL) {
+        ring_file_close(&p->file);
+        dedup_finish(&p->dedup);
+        free(p->valid);
+        free(p);
+    }
+    *ring = (struct ring){0};
+}
+
+/* The slot's old row, if any, is about to be overwritten. */
+static void evict(struct ring *ring, uint64_t slot, uint64_t number) {
+    if (number < ring->spec.capacity) return;
+    uint64_t old = number - ring->spec.capacity;
+    if (old < ring->oldest) return;
+    if (slot_valid(ring, slot)) {
+        const struct row_head *head = head_of(slot_of(ring, slot));
+        dedup_drop(&ring->private->dedup, head->actor, head->epoch);
+        ring->present--;
+    }
+    ring->oldest = old + 1;
+}
+
+/*
+ * The CRC is cleared before and written after everything else. A process that
+ * is killed has done all stores before some instruction and none after it, so
+ * it is the compiler that the fences hold; msync sees pages at any moment, and
+ * there the CRC itself decides.
+ */
+static void write_row(const struct ring *ring, uint8_t *row,
+                      const struct row_head *head, const struct batch *from,
+                      size_t i) {
+    size_t S = from->S, A = from->A;
+    uint32_t flags = from->flags[i] | (i + 1 == from->n ? FLAG_LAST : 0);
+    __atomic_store_n(crc_of(ring, row), 0, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+
+    uint8_t *at = row;
+    memcpy(at, head, sizeof *head);
+    memcpy(at += sizeof *head, from->s + i * S, 4 * S);
+    memcpy(at += 4 * S, from->a + i * A, 4 * A);
+    memcpy(at += 4 * A, from->r + i, 4);
+    memcpy(at += 4, from->next + i * S, 4 * S);
+    memcpy(at += 4 * S, &flags, 4);
+
+    __atomic_store_n(crc_of(ring, row), row_sum(ring, row), __ATOMIC_RELEASE);
+}
+
+enum ring_verdict ring_insert(struct ring *ring, uint64_t actor, uint64_t epoch,
+                              uint64_t seq, const struct batch *rows) {
+    struct ring_private *p = ring->private;
+    uint64_t capacity = ring->spec.capacity;
+    assert(rows->S == ring->spec.S && rows->A == ring->spec.A);
+    assert(rows->n >= 1 && rows->n <= capacity);
+    assert(batch_first_non_finite(rows) == rows->n);
+
+    switch (dedup_check(&p->dedup, actor, epoch, seq)) {
+    case DEDUP_DUPLICATE:
+        return RING_DUPLICATE;
+    case DEDUP_STALE:
+        return RING_STALE;
+    case DEDUP_NEW:
+        break;
+    }
+    /* before any row goes, or the pair could be forgotten half-way */
+    if (dedup_add(&p->dedup, actor, epoch, rows->n) != 0) return RING_NO_MEMORY;
+
+    uint64_t slot = ring->stored % capacity;
+    for (size_t i = 0; i < rows->n; i++) {
+        struct row_head head = {.number = ring->stored + i,
+                                .actor = actor,
+                                .epoch = epoch,
+                                .seq = seq,
+                                .index = i,
+                                .version = rows->version[i]};
+        evict(ring, slot, head.number);
+        write_row(ring, slot_of(ring, slot), &head, rows, i);
+        if (p->valid != NULL) set_bit(p->valid, slot);
+        if (++slot == capacity) slot = 0;
+    }
+    ring->stored += rows->n;
+    ring->present += rows->n;
+    dedup_mark(&p->dedup, actor, epoch, seq);
+    return RING_STORED;
+}
+
+static void append_row(const struct ring *ring, uint8_t *row,
+                       struct batch *out) {
+    size_t S = out->S, A = out->A, n = out->n++;
+    const uint8_t *at = row + sizeof(struct row_head);
+    memcpy(out->s + n * S, at, 4 * S);
+    memcpy(out->a + n * A, at += 4 * S, 4 * A);
+    memcpy(out->r + n, at += 4 * A, 4);
+    memcpy(out->next + n * S, at + 4, 4 * S);
+    out->flags[n] = (uint8_t)load_flags(ring, row);
+    out->version[n] = head_of(row)->version;
+}
+
+/* A present row's slot; rows found damaged at open are drawn again. */
+static uint64_t draw(const struct ring *ring, struct rng *rng) {
+    uint64_t slot = 0;
+    do {
+        uint64_t number =
+            ring->oldest + rng_below(rng, ring->stored - ring->oldest);
+        slot = number % ring->spec.capacity;
+    } while (!slot_valid(ring, slot));
+    return slot;
+}
+
+void ring_sample(const struct ring *ring, struct rng *rng, size_t n,
+                 struct batch *out) {
+    assert(ring->present > 0);
+    assert(out->S == ring->spec.S && out->A == ring->spec.A);
+    assert(out->n + n <= out->capacity);
+
+    /* rows are far apart: have a few dozen on their way at once */
+    enum { AHEAD = 32, LINE = 64 };
+    uint8_t *rows[AHEAD];
+    for (size_t done = 0; done < n;) {
+        size_t some = n - done < AHEAD ? n - done : AHEAD;
+        for (size_t i = 0; i < some; i++) {
+            rows[i] = slot_of(ring, draw(ring, rng));
+            for (size_t at = 0; at < ring->row_bytes; at += LINE)
+                __builtin_prefetch(rows[i] + at);
+            __builtin_prefetch(rows[i] + ring->row_bytes - 1);
+        }
+        for (size_t i = 0; i < some; i++) append_row(ring, rows[i], out);
+        done += some;
+    }
+}
+
+bool ring_row(const struct ring *ring, uint64_t number, struct ring_row *row,
+              struct batch *out) {
+    if (number < ring->oldest || number >= ring->stored) return false;
+    uint64_t slot = number % ring->spec.capacity;
+    if (!slot_valid(ring, slot)) return false;
+    uint8_t *at = slot_of(ring, slot);
+    const struct row_head *head = head_of(at);
+    *row = (struct ring_row){.number = head->number,
+                             .actor = head->actor,
+                             .epoch = head->epoch,
+                             .seq = head->seq,
+                             .index = (uint32_t)head->index,
+                             .last = (load_flags(ring, at) & FLAG_LAST) != 0};
+    if (out != NULL) append_row(ring, at, out);
+    return true;
+}
+
+size_t ring_pairs(const struct ring *ring) {
+    return ring->private->dedup.used;
+}
+
+int ring_sync(const struct ring *ring) {
+    const struct ring_file *file = &ring->private->file;
+    return msync(file->map, file->bytes, MS_SYNC) == 0 ? 0 : -errno;
+}
+
+static const char *guarded; /* a signal handler has no other argument */
+
+static void on_sigbus(int signum) {
+    (void)signum;
+    static const char text[] = "SIGBUS: cut, or its disk failed: ";
+    ssize_t unused = write(STDERR_FILENO, text, sizeof text - 1);
+    unused = write(STDERR_FILENO, guarded, strlen(guarded));
+    unused = write(STDERR_FILENO, "\n", 1);
+    (void)unused;
+    _exit(EXIT_CRASH);
+}
+
+void ring_guard(const char *path) {
+    guarded = path;
+    struct sigaction action = {.sa_handler = on_sigbus};
+    sigaction(SIGBUS, &action, NULL);
+}
