@@ -16,7 +16,8 @@
 
 enum { WIRE_PROTOCOL = 1, WIRE_NAME_LEN = 65, WIRE_ADDRESS_LEN = 128,
        WIRE_MAX_SHARDS = 256, WIRE_MAX_EPISODES = 256, WIRE_MAX_STATS = 8,
-       WIRE_MAX_DIM = 4096, WIRE_MAX_ROWS = 65536 };
+       WIRE_MAX_DIM = 4096, WIRE_MAX_ROWS = 65536,
+       WIRE_MAX_TEXT = 65536 };
 
 enum wire_role { WIRE_ACTOR = 1, WIRE_SHARD, WIRE_EVALUATOR, WIRE_OBSERVER };
 
@@ -66,10 +67,23 @@ struct wire_welcome {
     struct wire_topology topology;
 };
 
-/* Why a message was not accepted; about: the type it answers. */
+/* What a program may decide on; 0: reason says it all. */
+enum wire_refusal {
+    WIRE_CODE_OTHER = 0,
+    WIRE_CODE_ILL_FORMED, /* bytes that did not validate */
+    WIRE_CODE_NON_FINITE, /* NaN or infinity among the numbers */
+    WIRE_CODE_PROTOCOL,   /* another protocol version */
+    WIRE_CODE_RUN,        /* this address serves another run */
+    WIRE_CODE_STALE,      /* Insert: seq is below the mask */
+    WIRE_CODE_OLDER,      /* a newer incarnation has the name */
+    WIRE_CODE_FINAL,      /* never ask again: exit 2 */
+};
+
+/* Why a message was not accepted; about: the type it answers, 0 unknown. */
 struct wire_refused {
     enum wire_type about;
     uint64_t seq; /* Insert: the batch, else 0 */
+    enum wire_refusal code;
     char reason[256];
 };
 
@@ -97,7 +111,7 @@ struct wire_parameters {
     size_t count;     /* P */
 };
 
-/* rows.version is a column; rows.n <= batch rows. */
+/* rows.version is a column; rows.n >= 1, S and A as the rows say. */
 struct wire_insert {
     uint64_t epoch, seq, rank;
     struct batch rows; /* columns borrowed from the message when received */
@@ -116,7 +130,7 @@ struct wire_sample {
 struct wire_minibatch {
     uint64_t id;
     uint32_t part;
-    struct batch rows;
+    struct batch rows;     /* n may be 0: the ring has none */
     uint64_t size, stored; /* rows present; highest row number ever stored + 1 */
 };
 
@@ -184,15 +198,22 @@ struct wire_message {
 /*
  * Bytes of a message into a freshly malloc'ed block (*data, owned by the
  * caller: free(), or hand it to zmq_msg_init_data). Returns 0 or -ENOMEM.
- * Invalid contents are our own bug and asserted.
+ * Lengths, counts and names outside their bounds are our own bug and asserted;
+ * numbers are sent as they are (check them where they are made).
  */
 int wire_pack(const struct wire_message *message, void **data, size_t *len);
 
 /*
  * Parse and validate. The bytes may go after the call: the message keeps what
  * it needs until wire_free(). Float and integer columns in it are aligned.
- * Returns 0, -ENOMEM, -EPROTONOSUPPORT (another protocol version) or -EBADMSG,
- * with one line in why (n bytes); nothing to free on error.
+ * Memory used is at most about three times len.
+ *
+ * Returns 0, or with one line in why (n bytes) and nothing to free: -ENOMEM,
+ * -EPROTONOSUPPORT (another protocol version), -EDOM (a number that is not
+ * finite; all else is valid) or -EBADMSG. On these errors the message still
+ * holds what could be read of protocol, run, name ("" when unknown),
+ * incarnation, type (0 when unknown) and an Insert's epoch, seq and rank, so
+ * that the sender can be told; everything else in it is zero.
  */
 int wire_unpack(struct wire_message *message, const void *data, size_t len,
                 char *why, size_t n);
@@ -201,7 +222,8 @@ void wire_free(struct wire_message *message);
 /* A valid peer name? */
 bool wire_name_ok(const char *name);
 
-/* The longest message these shapes can make, for MAXMSGSIZE; at least 4 MiB. */
+/* The longest message these shapes can make, for link_*_max_size(); at least
+ * 4 MiB, SIZE_MAX when it overflows. */
 size_t wire_max_size(const struct wire_spec *spec, uint64_t rows,
                      uint64_t parameters);
 
