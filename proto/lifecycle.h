@@ -15,10 +15,14 @@ struct lifecycle {
     /* private */
     uv_signal_t sigterm, sigint;
     uv_pipe_t lifeline;
+    char ignored[64]; /* what a launcher may write into the lifeline */
     int stopping;
 };
 
-/* lifeline < 0: none. Returns 0 or a negative errno. SIGPIPE is ignored. */
+/*
+ * lifeline < 0: none. Returns 0 or a negative errno; handles that were made
+ * close with the loop's either way. SIGPIPE is ignored from now on.
+ */
 int lifecycle_start(struct lifecycle *life, uv_loop_t *loop, int lifeline,
                     void (*on_stop)(struct lifecycle *life, const char *why),
                     void *data);

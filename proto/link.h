@@ -25,16 +25,26 @@ struct link_self {
     uint64_t incarnation;
 };
 
-/* Fill name (role-PID when name is "") and a random incarnation. */
-void link_self_init(struct link_self *self, const char *role, const char *name);
+/*
+ * Fill name (role-PID when name is "") and a random incarnation; run is 0.
+ * Returns 0 or -EINVAL after one log_error: name is not a valid one.
+ */
+int link_self_init(struct link_self *self, const char *role, const char *name);
 
-bool link_route_equal(const struct link_route *x, const struct link_route *y);
+/* Bad bytes of one sender: logged once a minute, counted in between. */
+struct link_complaint {
+    char who[WIRE_NAME_LEN];
+    uint64_t since_ms, count;
+};
 
 struct link_server {
     struct link_self *self; /* borrowed */
     /*
      * A valid message of this run (or a Hello or Status with run 0). message is
-     * freed on return.
+     * freed on return. Whatever else arrives is counted, logged and, where its
+     * sender is known, answered with Refused by the link itself. While
+     * self->run is 0 (a shard before its Welcome) messages of a run are
+     * dropped: they are asked again.
      */
     void (*on_message)(struct link_server *server,
                        const struct link_route *from,
@@ -42,14 +52,16 @@ struct link_server {
     void *data;
     char endpoint[256]; /* where it is bound, after link_server_start() */
     uint64_t bad;       /* messages refused by validation */
+    /* in on_message: where the sender's tcp connection comes from, a bare IP
+     * address; "" for ipc */
+    char peer_address[64];
 
     /* private */
     void *sock;
+    uv_loop_t *loop;
+    size_t max_size;
     struct sockpoll poll;
-    struct link_complaint {
-        char who[WIRE_NAME_LEN];
-        uint64_t since_ms, count;
-    } complaints[32];
+    struct link_complaint complaints[32]; /* the last one: all others */
 };
 
 struct link_server_options {
@@ -59,15 +71,20 @@ struct link_server_options {
 };
 
 /*
- * Bind and serve. Returns 0 or negative errno: -EADDRINUSE a busy port,
- * -EACCES not ipc or loopback and not insecure. One log line names the address
- * and the next step.
+ * Bind and serve. Returns 0 or negative errno: -EADDRINUSE a busy port or a
+ * live ipc socket (a stale file is replaced), -EACCES not ipc or loopback and
+ * not insecure, -ENAMETOOLONG a long ipc path. One log line names the address
+ * and the next step. On error nothing is left to finish. self, on_message and
+ * data are set by the caller before; all else is.
  */
 int link_server_start(struct link_server *server, uv_loop_t *loop, void *zmq,
                       const struct link_server_options *options);
 
-/* Largest message taken from now on (new connections). */
-void link_server_max_size(struct link_server *server, size_t bytes);
+/*
+ * Largest message taken from now on; 4 MiB at start. Returns 0, or -EMSGSIZE:
+ * more than 64 MiB, where the transport ends (the limit is then that).
+ */
+int link_server_max_size(struct link_server *server, size_t bytes);
 
 /*
  * Send; never blocks. Returns 0, -EHOSTUNREACH (gone), -EAGAIN (its queue is
@@ -91,7 +108,8 @@ int link_server_send_packed(struct link_server *server,
                             const struct link_route *to,
                             const struct link_packed *packed);
 
-/* Unbind and close the socket (after its handles closed). linger in ms. */
+/* Unbind and close the socket, after uv_run() has returned and its handles were
+ * closed by the loop's walk. linger in ms. A zeroed server may be finished. */
 void link_server_finish(struct link_server *server, int linger);
 
 struct link_client {
@@ -105,24 +123,37 @@ struct link_client {
     /* private */
     void *sock;
     uv_loop_t *loop;
+    size_t max_size;
     struct sockpoll poll;
+    bool stopping;
+    int linger;
+    void (*on_closed)(struct link_client *client);
     struct link_complaint complaint;
 };
 
-/* Connect (returns at once; ZeroMQ reconnects for ever). 0 or negative errno. */
+/*
+ * Connect (returns at once; ZeroMQ reconnects for ever). self, on_message and
+ * data are set by the caller before; all else is. 0, or a negative errno after
+ * one log_error and nothing left to finish.
+ * on_message gets the valid messages of self->run, any while it is 0, and
+ * Refused of any run (of a server that serves another one).
+ */
 int link_client_start(struct link_client *client, uv_loop_t *loop, void *zmq,
                       const char *address, int high_water);
-void link_client_max_size(struct link_client *client, size_t bytes);
+/* As link_server_max_size(). */
+int link_client_max_size(struct link_client *client, size_t bytes);
 /* As link_server_send(). */
 int link_client_send(struct link_client *client,
                      const struct wire_message *message);
 /*
  * Stop and close while the loop goes on (a shard's address changed); on_closed
- * (may be NULL) is called on the loop when the memory may be reused.
+ * (may be NULL) is called on the loop when the memory may be reused. Callable
+ * in on_message, which is not called again; not after lifecycle_close_all().
  */
 void link_client_stop(struct link_client *client, int linger,
                       void (*on_closed)(struct link_client *client));
-/* After uv_run() has returned and handles were closed by the loop's walk. */
+/* After uv_run() has returned and handles were closed by the loop's walk. A
+ * client that is zeroed or was stopped may be finished. */
 void link_client_finish(struct link_client *client, int linger);
 
 #endif
