@@ -40,15 +40,16 @@ size_t window_outstanding(const struct window *window) {
 }
 
 struct window_batch *window_push(struct window *window,
-                                 const struct batch *src, size_t n) {
-    assert(!window_full(window) && n > 0 && n <= src->n);
+                                 const struct batch *src, size_t from,
+                                 size_t n) {
+    assert(!window_full(window) && n > 0 && from + n <= src->n);
     struct window_batch *batch = slot(window, window->next);
     assert(!batch->waiting && n <= batch->rows.capacity);
     batch->seq = window->next++;
     batch->waiting = true;
     batch->placed = batch->busy = false;
     batch->rows.n = 0;
-    batch_append(&batch->rows, src, 0, n);
+    batch_append(&batch->rows, src, from, n);
     return batch;
 }
 

@@ -33,7 +33,7 @@ static void finish(struct fixture *f) {
 
 static struct window_batch *push(struct fixture *f) {
     fill(&f->src, (float)f->window.next);
-    return window_push(&f->window, &f->src, ROWS);
+    return window_push(&f->window, &f->src, 0, ROWS);
 }
 
 /* Answers that leave the oldest open make no room, however many they are. */

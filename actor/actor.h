@@ -1,0 +1,101 @@
+#ifndef ACTOR_ACTOR_H
+#define ACTOR_ACTOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <uv.h>
+
+#include "actor/delivery.h"
+#include "actor/outbox.h"
+#include "actor/rollout.h"
+#include "common/batch.h"
+#include "common/config.h"
+#include "proto/lifecycle.h"
+#include "proto/link.h"
+
+/*
+ * One actor process on one thread (DESIGN.md, section 3): joins a run, steps
+ * its environments with the newest sampler it has, and sends what it saw to
+ * the shards. actor.c steps and keeps time, join.c talks to the learner.
+ *
+ * It does not step (and does not spin) without a policy, without a listed
+ * shard, and while the window of unacknowledged batches is full.
+ */
+enum actor_state {
+    ACTOR_FINDING, /* no address yet */
+    ACTOR_HELLO,   /* Hello sent: waits for Welcome */
+    ACTOR_READY,   /* Ready sent: waits for Go */
+    ACTOR_JOINED,
+};
+
+struct actor {
+    struct config config; /* ours, the learner's shared options applied */
+    uv_loop_t *loop;
+    void *zmq;
+    struct link_self self;
+    struct lifecycle life;
+    uv_timer_t tick, pull;
+    uv_idle_t step;
+    int status; /* enum exit_status to end with */
+    bool stopping;
+
+    /* the conversation with the learner: join.c */
+    enum actor_state state;
+    struct link_client *learner; /* NULL: no address yet */
+    char address[WIRE_ADDRESS_LEN];
+    uint64_t learner_incarnation, topology_version;
+    uint64_t last_tick_ms, heard_ms;  /* heard_ms: of the last tick that saw news */
+    uint64_t silent_ms, absent_ms;    /* counted only while our own loop runs */
+    uint64_t said_ms;                 /* absent_ms when last said */
+    uint64_t looked_ms, asked_ms, beat_ms, episodes_ms;
+    uint64_t pulled_ms;               /* GetParameters sent, 0: answered */
+    char obstacle[320];               /* what it waits for, in words */
+    struct rng jitter;
+
+    /* after the first Welcome */
+    bool welcomed;
+    uint64_t rank;
+    struct rollout rollout;
+    bool has_policy;
+    struct batch stage, spare; /* rows of no batch yet */
+    uint64_t stage_ms;         /* when the oldest of them was made */
+    struct delivery delivery;
+    struct outbox outbox;
+    uint64_t episodes_to;      /* sent but not yet received, up to this number */
+    uint64_t last_episodes_lost;
+
+    /* lockstep only */
+    uint64_t round;
+    bool round_asked;   /* waits for this round's parameters */
+    bool round_stepped; /* its rows are on their way */
+};
+
+/*
+ * Join and act until told to stop. Blocks; returns the exit status. config is
+ * copied.
+ */
+int actor_run(const struct config *config);
+
+/* Between actor.c and join.c. */
+
+/* End with status; why (NULL: already logged) is logged once. */
+void actor_stop(struct actor *actor, int status, const char *why);
+/* Something may have changed that stepping waits for. */
+void actor_wake(struct actor *actor);
+/* Environments, window and buffers by the first Welcome. -errno: logged. */
+int actor_create(struct actor *actor);
+
+/* Start looking for the learner. Returns 0 or a negative errno, logged. */
+int join_start(struct actor *actor);
+/* Ten times a second. */
+void join_tick(struct actor *actor);
+/* Ask for parameters, now; in lockstep of this round. */
+void join_pull(struct actor *actor);
+/* Send what the outbox holds: the next list, or with all set everything. */
+void join_send_episodes(struct actor *actor, bool all);
+/* After uv_run(). */
+void join_finish(struct actor *actor, int linger);
+
+#endif

@@ -1,0 +1,41 @@
+/* Actor: plays environments for a run, or a checkpoint without any network. */
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "actor/actor.h"
+#include "actor/evaluate.h"
+#include "common/config.h"
+#include "common/exit_status.h"
+#include "common/log.h"
+#include "common/mlp.h"
+#include "proto/lifecycle.h"
+
+/* Acting must not slow the learner down when both share a host. */
+static void be_idle(void) {
+    const struct sched_param none = {0};
+    if (sched_setscheduler(0, SCHED_IDLE, &none) == 0) {
+        return;
+    }
+    if (setpriority(PRIO_PROCESS, 0, 19) != 0) {
+        log_warn("idle_priority: %s", strerror(errno));
+    }
+}
+
+int main(int argc, char **argv) {
+    struct config config;
+    log_init("softq-actor", LOG_INFO);
+    config_defaults(&config);
+    if (config_load(&config, CONFIG_ACTOR, argc, argv) != 0) {
+        return EXIT_REFUSED; /* never restarted */
+    }
+    (void)mlp_blas_setup(); /* one thread calls it: any build will do */
+    if (config.idle_priority) be_idle();
+    if (config.evaluate[0] != '\0') {
+        return evaluate_run(&config);
+    }
+    lifecycle_raise_fd_limit();
+    return actor_run(&config);
+}
