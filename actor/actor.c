@@ -172,8 +172,10 @@ void actor_stop(struct actor *a, int status, const char *why) {
         return;
     }
     if (why != NULL) {
-        if (status == EXIT_FINISHED) log_info("stopping: %s", why);
-        else log_error("%s", why);
+        if (status == EXIT_FINISHED)
+            log_info("stopping: %s", why);
+        else
+            log_error("%s", why);
     }
     a->status = status;
     if (a->welcomed) {

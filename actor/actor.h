@@ -46,12 +46,13 @@ struct actor {
     struct link_client *learner; /* NULL: no address yet */
     char address[WIRE_ADDRESS_LEN];
     uint64_t learner_incarnation, topology_version;
-    uint64_t last_tick_ms, heard_ms;  /* heard_ms: of the last tick that saw news */
-    uint64_t silent_ms, absent_ms;    /* counted only while our own loop runs */
-    uint64_t said_ms;                 /* absent_ms when last said */
+    uint64_t last_tick_ms,
+        heard_ms; /* heard_ms: of the last tick that saw news */
+    uint64_t silent_ms, absent_ms; /* counted only while our own loop runs */
+    uint64_t said_ms;              /* absent_ms when last said */
     uint64_t looked_ms, asked_ms, beat_ms, episodes_ms;
-    uint64_t pulled_ms;               /* GetParameters sent, 0: answered */
-    char obstacle[320];               /* what it waits for, in words */
+    uint64_t pulled_ms; /* GetParameters sent, 0: answered */
+    char obstacle[320]; /* what it waits for, in words */
     struct rng jitter;
 
     /* after the first Welcome */
@@ -63,7 +64,7 @@ struct actor {
     uint64_t stage_ms;         /* when the oldest of them was made */
     struct delivery delivery;
     struct outbox outbox;
-    uint64_t episodes_to;      /* sent but not yet received, up to this number */
+    uint64_t episodes_to; /* sent but not yet received, up to this number */
     uint64_t last_episodes_lost;
 
     /* lockstep only */

@@ -21,8 +21,8 @@ struct delivery_peer {
     uint32_t index;
 };
 
-static void send(struct delivery *d, const struct delivery_shard *shard,
-                 struct window_batch *batch) {
+static void send_batch(struct delivery *d, const struct delivery_shard *shard,
+                       struct window_batch *batch) {
     struct wire_message message = {
         .type = WIRE_INSERT,
         .insert = {.epoch = d->self->incarnation,
@@ -32,7 +32,8 @@ static void send(struct delivery *d, const struct delivery_shard *shard,
     };
     /* a full queue or no memory is a lost message: it is asked again */
     int rc = link_client_send(&shard->peer->client, &message);
-    if (rc != 0) log_debug("shard %" PRIu32 ": %s", shard->index, strerror(-rc));
+    if (rc != 0)
+        log_debug("shard %" PRIu32 ": %s", shard->index, strerror(-rc));
     window_sent(batch, shard->index, shard->incarnation, uv_now(d->loop));
 }
 
@@ -60,7 +61,7 @@ static struct delivery_shard *next_listed(struct delivery *d) {
 static void place(struct delivery *d) {
     struct window_batch *batch = NULL;
     while (d->listed > 0 && (batch = window_unplaced(&d->window)) != NULL) {
-        send(d, next_listed(d), batch);
+        send_batch(d, next_listed(d), batch);
     }
 }
 
@@ -72,7 +73,7 @@ static void ask_again(struct delivery *d, const struct delivery_shard *shard,
     while (batch != NULL) {
         if (only_busy ? batch->busy
                       : batch->incarnation != shard->incarnation) {
-            send(d, shard, batch);
+            send_batch(d, shard, batch);
         }
         batch = window_at(&d->window, shard->index, batch->seq + 1);
     }
@@ -81,16 +82,16 @@ static void ask_again(struct delivery *d, const struct delivery_shard *shard,
 static void ask_due(struct delivery *d, const struct delivery_shard *shard) {
     struct window_batch *batch = window_due(
         &d->window, shard->index, uv_now(d->loop), d->resend_ms, BUSY_MS);
-    if (batch != NULL && shard->peer != NULL) send(d, shard, batch);
+    if (batch != NULL && shard->peer != NULL) send_batch(d, shard, batch);
 }
 
 static void write_ack(struct delivery *d, const struct window_batch *batch) {
     if (d->ack_log < 0) {
         return;
     }
-    int written = dprintf(d->ack_log, "%" PRIu64 " %" PRIu64 " %" PRIu64
-                          " %zu\n", d->rank, d->self->incarnation, batch->seq,
-                          batch->rows.n);
+    int written =
+        dprintf(d->ack_log, "%" PRIu64 " %" PRIu64 " %" PRIu64 " %zu\n",
+                d->rank, d->self->incarnation, batch->seq, batch->rows.n);
     if (written < 0) {
         log_warn("ack_log: %s: no longer written", strerror(errno));
         close(d->ack_log);
@@ -105,15 +106,17 @@ static void on_refused(struct delivery *d, const struct delivery_shard *shard,
         batch = refused->about == WIRE_INSERT
                     ? window_answer(&d->window, refused->seq)
                     : NULL;
-        if (batch == NULL) return; /* answered before: sent twice, stored once */
+        if (batch == NULL)
+            return; /* answered before: sent twice, stored once */
         d->stale++;
-        log_warn("shard %" PRIu32 " refused batch %" PRIu64 " as stale: dropped",
+        log_warn("shard %" PRIu32 " refused batch %" PRIu64
+                 " as stale: dropped",
                  shard->index, refused->seq);
         d->on_room(d);
     } else if (refused->code == WIRE_CODE_NON_FINITE) {
         log_error("shard %" PRIu32 " refused batch %" PRIu64 " of rank %" PRIu64
-                  " as not finite: %s", shard->index, refused->seq, d->rank,
-                  refused->reason);
+                  " as not finite: %s",
+                  shard->index, refused->seq, d->rank, refused->reason);
         d->on_fatal(d, EXIT_NON_FINITE);
     } else if (refused->code != WIRE_CODE_OTHER) {
         log_error("shard %" PRIu32 " refused: %s", shard->index,
@@ -152,9 +155,14 @@ static void on_message(struct link_client *client,
         d->busy++;
         window_busy(&d->window, answer->seq, shard->index, uv_now(d->loop));
         break;
-    case WIRE_ROOM: ask_again(d, shard, true); break;
-    case WIRE_REFUSED: on_refused(d, shard, &message->refused); break;
-    default: break; /* nothing else concerns an actor */
+    case WIRE_ROOM:
+        ask_again(d, shard, true);
+        break;
+    case WIRE_REFUSED:
+        on_refused(d, shard, &message->refused);
+        break;
+    default:
+        break; /* nothing else concerns an actor */
     }
 }
 

@@ -32,11 +32,11 @@ struct delivery_shard {
 struct delivery {
     /* read-only */
     struct window window;
-    uint64_t acknowledged;  /* rows stored */
-    uint64_t busy;          /* Busy answers */
-    uint64_t stale;         /* batches refused as older than the shard's mask */
-    uint64_t bad;           /* messages refused by validation, closed links */
-    size_t n;               /* shards ever heard of */
+    uint64_t acknowledged; /* rows stored */
+    uint64_t busy;         /* Busy answers */
+    uint64_t stale;        /* batches refused as older than the shard's mask */
+    uint64_t bad;          /* messages refused by validation, closed links */
+    size_t n;              /* shards ever heard of */
     size_t listed;
 
     /* room was made, or a shard was listed */

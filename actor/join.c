@@ -27,7 +27,7 @@ static uint64_t ms(double seconds) {
     return (uint64_t)(seconds * 1e3);
 }
 
-static void send(struct actor *a, const struct wire_message *message) {
+static void tell(struct actor *a, const struct wire_message *message) {
     if (a->learner == NULL) {
         return;
     }
@@ -39,10 +39,10 @@ static void say_hello(struct actor *a) {
     struct wire_message hello = {.type = WIRE_HELLO,
                                  .hello = {.role = WIRE_ACTOR}};
     snprintf(hello.hello.build, sizeof(hello.hello.build), "%s",
-             SOFTQ_VERSION);
+             config_version());
     a->state = ACTOR_HELLO;
     a->asked_ms = uv_now(a->loop);
-    send(a, &hello);
+    tell(a, &hello);
 }
 
 static void say_ready(struct actor *a) {
@@ -53,7 +53,7 @@ static void say_ready(struct actor *a) {
     };
     a->state = ACTOR_READY;
     a->asked_ms = uv_now(a->loop);
-    send(a, &ready);
+    tell(a, &ready);
 }
 
 /* ---- what arrives ---- */
@@ -62,14 +62,27 @@ static void say_ready(struct actor *a) {
  * environments, buffers and batches on their way were made with. */
 static bool still_fits(const struct config *old, const struct config *new) {
     return strcmp(old->task, new->task) == 0 && old->seed == new->seed &&
-           old->environments == new->environments &&
-           old->batch == new->batch && old->window == new->window &&
-           old->units == new->units && old->horizon == new->horizon &&
-           old->lockstep == new->lockstep &&
-           strcmp(old->multigoal_reward, new->multigoal_reward) == 0;
+           old->environments == new->environments && old->batch == new->batch &&
+           old->window == new->window && old->units == new->units &&
+           old->horizon == new->horizon &&
+           old->lockstep ==
+               new->lockstep &&strcmp(old->multigoal_reward,
+                                      new->multigoal_reward) == 0;
 }
 
-static void on_welcome(struct actor *a, const struct wire_welcome *welcome) {
+static void allow_sizes(struct actor *a) {
+    const struct wire_spec spec = {.obs_dim = (uint32_t)a->rollout.spec.obs_dim,
+                                   .act_dim =
+                                       (uint32_t)a->rollout.spec.act_dim};
+    size_t P = mlp_parameters(&a->rollout.shape);
+    size_t most = wire_max_size(&spec, a->config.batch, P);
+    if (link_client_max_size(a->learner, most) != 0) {
+        log_warn("messages of this run may be too long: %zu bytes", most);
+    }
+}
+
+static void on_welcome(struct actor *a, const struct wire_message *message) {
+    const struct wire_welcome *welcome = &message->welcome;
     if (a->state == ACTOR_JOINED) {
         return; /* an answer to a Hello that was sent twice */
     }
@@ -82,6 +95,7 @@ static void on_welcome(struct actor *a, const struct wire_welcome *welcome) {
         actor_stop(a, EXIT_REFUSED, line);
         return;
     }
+    a->self.run = message->run;
     if (!a->welcomed) {
         a->rank = welcome->rank;
         if (actor_create(a) != 0) {
@@ -91,20 +105,15 @@ static void on_welcome(struct actor *a, const struct wire_welcome *welcome) {
         a->welcomed = true;
         rng_init(&a->jitter, a->config.seed, RNG_ACTOR, a->rank,
                  a->self.incarnation, UINT64_MAX);
-        log_info("welcome: rank %" PRIu64 ", task %s, %" PRIu64
-                 " environments", a->rank, a->config.task,
-                 a->config.environments);
-        size_t P = mlp_parameters(&a->rollout.shape);
-        const struct wire_spec spec = {
-            .obs_dim = (uint32_t)a->rollout.spec.obs_dim,
-            .act_dim = (uint32_t)a->rollout.spec.act_dim};
-        link_client_max_size(a->learner,
-                             wire_max_size(&spec, a->config.batch, P));
+        log_info("welcome: rank %" PRIu64 ", task %s, %" PRIu64 " environments",
+                 a->rank, a->config.task, a->config.environments);
     } else if (!still_fits(&old, &a->config) || a->rank != welcome->rank) {
-        actor_stop(a, EXIT_CRASH, "the run came back with other options: "
-                                  "this actor has to start again");
+        actor_stop(a, EXIT_CRASH,
+                   "the run came back with other options: "
+                   "this actor has to start again");
         return;
     }
+    allow_sizes(a);
     a->topology_version = welcome->topology.version;
     delivery_topology(&a->delivery, &welcome->topology);
     say_ready(a);
@@ -149,8 +158,7 @@ static void on_refused(struct actor *a, const struct wire_refused *refused) {
     case WIRE_CODE_STALE:
         break;
     }
-    snprintf(a->obstacle, sizeof(a->obstacle), "refused: %s",
-             refused->reason);
+    snprintf(a->obstacle, sizeof(a->obstacle), "refused: %s", refused->reason);
     /* refused at the door: ask again in a while; later: it forgot us */
     if (a->state == ACTOR_JOINED ||
         (a->state == ACTOR_READY && refused->about != WIRE_HELLO &&
@@ -162,8 +170,8 @@ static void on_refused(struct actor *a, const struct wire_refused *refused) {
 }
 
 static void on_parameters(struct actor *a, const struct wire_parameters *p) {
-    if (!a->welcomed || (a->config.lockstep &&
-                         !(a->round_asked && p->round == a->round))) {
+    if (!a->welcomed ||
+        (a->config.lockstep && !(a->round_asked && p->round == a->round))) {
         return;
     }
     size_t P = mlp_parameters(&a->rollout.shape);
@@ -194,11 +202,21 @@ static void on_message(struct link_client *client,
         }
     }
     switch (m->type) {
-    case WIRE_WELCOME: on_welcome(a, &m->welcome); break;
-    case WIRE_GO: on_go(a); break;
-    case WIRE_REFUSED: on_refused(a, &m->refused); break;
-    case WIRE_PARAMETERS: on_parameters(a, &m->parameters); break;
-    case WIRE_NOT_MODIFIED: a->pulled_ms = 0; break;
+    case WIRE_WELCOME:
+        on_welcome(a, m);
+        break;
+    case WIRE_GO:
+        on_go(a);
+        break;
+    case WIRE_REFUSED:
+        on_refused(a, &m->refused);
+        break;
+    case WIRE_PARAMETERS:
+        on_parameters(a, &m->parameters);
+        break;
+    case WIRE_NOT_MODIFIED:
+        a->pulled_ms = 0;
+        break;
     case WIRE_RECEIVED:
         if (m->received.epoch == a->self.incarnation) {
             outbox_received(&a->outbox, m->received.next);
@@ -217,7 +235,8 @@ static void on_message(struct link_client *client,
         actor_stop(a, EXIT_FINISHED, line);
         break;
     }
-    default: break; /* Heartbeat counts as life, the rest is not for us */
+    default:
+        break; /* Heartbeat counts as life, the rest is not for us */
     }
 }
 
@@ -237,11 +256,11 @@ void join_pull(struct actor *a) {
         struct wire_message get = {
             .type = WIRE_GET_PARAMETERS,
             .get_parameters = {.have = a->config.lockstep ? 0
-                                       : a->has_policy ? a->rollout.version
-                                                       : 0,
+                                       : a->has_policy    ? a->rollout.version
+                                                          : 0,
                                .round = a->round}};
         a->pulled_ms = now;
-        send(a, &get);
+        tell(a, &get);
     }
     if (a->config.lockstep) {
         return; /* asked again by the tick */
@@ -259,21 +278,21 @@ static void beat(struct actor *a) {
     uint64_t bad = d->bad + a->learner->bad;
     struct wire_message beat = {
         .type = WIRE_HEARTBEAT,
-        .heartbeat =
-            {.topology_version = a->topology_version,
-             .counters = {.steps = a->rollout.steps,
-                          .episodes = a->rollout.episodes,
-                          .acknowledged = d->acknowledged,
-                          .outstanding = window_outstanding(&d->window),
-                          .busy = d->busy,
-                          .discarded = a->rollout.discarded,
-                          .refused = d->stale,
-                          .bad_messages = bad,
-                          .policy_version = a->rollout.version,
-                          .waiting = window_full(&d->window)}},
+        .heartbeat = {.topology_version = a->topology_version,
+                      .counters = {.steps = a->rollout.steps,
+                                   .episodes = a->rollout.episodes,
+                                   .acknowledged = d->acknowledged,
+                                   .outstanding =
+                                       window_outstanding(&d->window),
+                                   .busy = d->busy,
+                                   .discarded = a->rollout.discarded,
+                                   .refused = d->stale,
+                                   .bad_messages = bad,
+                                   .policy_version = a->rollout.version,
+                                   .waiting = window_full(&d->window)}},
     };
     a->beat_ms = uv_now(a->loop);
-    send(a, &beat);
+    tell(a, &beat);
 }
 
 void join_send_episodes(struct actor *a, bool all) {
@@ -290,7 +309,7 @@ void join_send_episodes(struct actor *a, bool all) {
                          .first = first,
                          .n = (uint32_t)n,
                          .list = list}};
-        send(a, &message);
+        tell(a, &message);
         from = a->episodes_to = first + n;
     } while (all);
     a->episodes_ms = uv_now(a->loop);
@@ -356,13 +375,12 @@ static void look(struct actor *a, uint64_t now) {
     }
     a->looked_ms = now;
     char address[WIRE_ADDRESS_LEN];
-    int rc = rundir_address(address, sizeof(address), a->config.join,
-                            "learner");
+    int rc =
+        rundir_address(address, sizeof(address), a->config.join, "learner");
     if (rc != 0) {
         if (a->learner == NULL) {
             snprintf(a->obstacle, sizeof(a->obstacle),
-                     "no learner's address in %s/address yet",
-                     a->config.join);
+                     "no learner's address in %s/address yet", a->config.join);
         }
     } else if (a->learner == NULL || strcmp(address, a->address) != 0) {
         connect_to(a, address);
@@ -391,8 +409,10 @@ static void watch(struct actor *a, uint64_t now) {
     a->absent_ms += counted;
     if (a->absent_ms >= ms(a->config.orphan_after)) {
         char line[400];
-        snprintf(line, sizeof(line), "gave up after %.0f s without a learner: "
-                 "%s", (double)a->absent_ms * 1e-3, a->obstacle);
+        snprintf(line, sizeof(line),
+                 "gave up after %.0f s without a learner: "
+                 "%s",
+                 (double)a->absent_ms * 1e-3, a->obstacle);
         actor_stop(a, EXIT_REFUSED, line);
     } else if (a->absent_ms >= SAY_AFTER_MS &&
                (a->said_ms == 0 || a->absent_ms >= a->said_ms + SAY_AGAIN_MS)) {
@@ -417,7 +437,8 @@ void join_tick(struct actor *a) {
             join_pull(a);
         }
     } else if (now - a->asked_ms >= HELLO_MS) {
-        if (a->state == ACTOR_READY && a->silent_ms < ms(a->config.dead_after)) {
+        if (a->state == ACTOR_READY &&
+            a->silent_ms < ms(a->config.dead_after)) {
             say_ready(a);
         } else {
             say_hello(a);
@@ -439,7 +460,8 @@ int join_start(struct actor *a) {
     struct stat info;
     if (stat(join, &info) != 0 || !S_ISDIR(info.st_mode)) {
         log_error("join %s: neither an address (ipc://, tcp://) nor a run "
-                  "directory", join);
+                  "directory",
+                  join);
         return -ENOENT;
     }
     return 0;

@@ -26,8 +26,6 @@ static void be_idle(void) {
 
 int main(int argc, char **argv) {
     struct config config;
-    log_init("softq-actor", LOG_INFO);
-    config_defaults(&config);
     if (config_load(&config, CONFIG_ACTOR, argc, argv) != 0) {
         return EXIT_REFUSED; /* never restarted */
     }

@@ -39,9 +39,8 @@ size_t window_outstanding(const struct window *window) {
     return n;
 }
 
-struct window_batch *window_push(struct window *window,
-                                 const struct batch *src, size_t from,
-                                 size_t n) {
+struct window_batch *window_push(struct window *window, const struct batch *src,
+                                 size_t from, size_t n) {
     assert(!window_full(window) && n > 0 && from + n <= src->n);
     struct window_batch *batch = slot(window, window->next);
     assert(!batch->waiting && n <= batch->rows.capacity);

@@ -56,9 +56,8 @@ size_t window_outstanding(const struct window *window);
 
 /* Copy rows [from, from + n) of src as batch `next`, not placed. Not when
  * full. */
-struct window_batch *window_push(struct window *window,
-                                 const struct batch *src, size_t from,
-                                 size_t n);
+struct window_batch *window_push(struct window *window, const struct batch *src,
+                                 size_t from, size_t n);
 
 /* The batch went to this shard, for the first time or again. */
 void window_sent(struct window_batch *batch, uint32_t shard,

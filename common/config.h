@@ -71,8 +71,8 @@ struct config {
     double dead_after;                /* s, 5 */
     double orphan_after;              /* s, 600 */
 
-    /* the processes of a launch; shards is shared (capacity = replay_size /
-     * shards), the others are local and read by deploy/ */
+    /* the processes of a launch; actors (they pull parameters in turn) and
+     * shards (capacity = replay_size / shards) are shared */
     uint64_t actors;                  /* 1 */
     uint64_t shards;                  /* 1 */
     uint64_t evaluation_episodes;     /* 100 */

@@ -135,8 +135,8 @@ const struct config_option config_table[] = {
      1e7, .unit = "s", .help = "give up without a learner"},
 
     // a launch
-    {FIELD(actors), CONFIG_U64, CONFIG_OF_LAUNCH, 0, "1", 1, 10000,
-     .help = "actor processes"},
+    {FIELD(actors), CONFIG_U64, CONFIG_OF_LAUNCH, SHARED, "1", 1, 10000,
+     .help = "actor processes (shared: they pull parameters in turn)"},
     {FIELD(shards), CONFIG_U64, CONFIG_OF_LAUNCH, SHARED, "1", 1, 256,
      .help = "replay shards (shared), each holds replay_size / shards rows"},
     {FIELD(evaluation_episodes), CONFIG_U64, CONFIG_OF_LAUNCH, 0, "100", 1, 1e6,

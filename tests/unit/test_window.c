@@ -78,8 +78,7 @@ static void a_resent_batch_is_unchanged(void **state) {
     struct fixture f;
     start(&f, 8);
     for (int i = 0; i < 8; i++) window_sent(push(&f), i % 2, 1, 100);
-    const struct window_batch *due =
-        window_due(&f.window, 1, 2100, 2000, 1000);
+    const struct window_batch *due = window_due(&f.window, 1, 2100, 2000, 1000);
     assert_non_null(due);
     assert_int_equal(due->seq, 1);
     assert_int_equal(due->rows.n, ROWS);
@@ -195,7 +194,8 @@ static void send(struct model *m, struct window_batch *b, uint32_t shard) {
     fly(m, b->seq, shard, false);
 }
 
-/* What DESIGN.md asks of a shard. Counts numbers that its mask cannot decide. */
+/* What DESIGN.md asks of a shard. Counts numbers that its mask cannot decide.
+ */
 static bool store(struct model *m, struct model_shard *shard, uint64_t seq) {
     if (shard->any && seq + 64 <= shard->highest) {
         m->below_mask++;
