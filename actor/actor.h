@@ -52,7 +52,7 @@ struct actor {
     uint64_t said_ms;              /* absent_ms when last said */
     uint64_t looked_ms, asked_ms, beat_ms, episodes_ms;
     uint64_t pulled_ms; /* GetParameters sent, 0: answered */
-    char obstacle[320]; /* what it waits for, in words */
+    char obstacle[CONFIG_PATH_LEN + 64]; /* what it waits for, in words */
     struct rng jitter;
 
     /* after the first Welcome */

@@ -408,7 +408,7 @@ static void watch(struct actor *a, uint64_t now) {
     }
     a->absent_ms += counted;
     if (a->absent_ms >= ms(a->config.orphan_after)) {
-        char line[400];
+        char line[sizeof(a->obstacle) + 64];
         snprintf(line, sizeof(line),
                  "gave up after %.0f s without a learner: "
                  "%s",
