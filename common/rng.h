@@ -12,14 +12,12 @@
 enum rng_role { RNG_LEARNER, RNG_ACTOR, RNG_SHARD, RNG_EVALUATOR, RNG_TEST };
 
 struct rng {
-    uint64_t key; /* hash of (seed, role, rank, epoch, stream) */
-    uint64_t
-        stream; /* high half of Philox's counter: a second hash of the same */
+    uint64_t key;     /* hash of (seed, role, rank, epoch, stream) */
+    uint64_t stream;  /* high half of Philox's counter: a second hash of it */
     uint64_t counter; /* blocks drawn; save this one to resume */
 };
 
-/* epoch: the sender's incarnation, 0 in lockstep. stream: what it is used for.
- */
+/* epoch: the sender's incarnation, 0 in lockstep; stream: what it is for. */
 void rng_init(struct rng *rng, uint64_t seed, enum rng_role role, uint64_t rank,
               uint64_t epoch, uint64_t stream);
 

@@ -14,11 +14,14 @@
  * All learning state of soft Q-learning, and one update (REFERENCE.md, "Order
  * of one update"). algorithm_update() is the method's table of contents.
  */
-struct algorithm; /* one flat allocation; owned by one thread, plus its own workers */
+struct algorithm; /* owned by one thread, plus its own workers */
 
-/* One update's random numbers, so that an update is a function of its arguments. */
+/*
+ * One update's random numbers, so that an update is a function of its
+ * arguments.
+ */
 struct algorithm_noise {
-    float *proposals; /* (V, A)    uniform on [-1, 1], shared by the minibatch */
+    float *proposals; /* (V, A) uniform on [-1, 1], shared by the minibatch */
     float *xi_fixed;  /* (B, K, A) N(0, 1) */
     float *xi_moved;  /* (B, M, A) N(0, 1) */
     void *block;      /* private */

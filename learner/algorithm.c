@@ -1,0 +1,208 @@
+/*
+ * Soft Q-learning (REFERENCE.md; Haarnoja et al. 2017). Two networks learn:
+ *
+ *   Q(s, a)   the soft value of an action: reward plus entropy to come
+ *   f(s, xi)  the sampler: noise to action, so that its actions follow
+ *
+ *             pi(a|s) = exp( (Q(s, a) - V(s)) / alpha )                 (PI)
+ *             V(s)    = alpha log Integral exp(Q(s, a) / alpha) da      (V)
+ *
+ * One update moves Q towards its Bellman backup, then moves f's actions along
+ * the direction that turns their law into pi. Read from algorithm_update() at
+ * the end upwards; each call there is one step and each equation a function.
+ */
+#include "learner/algorithm.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "common/policy.h"
+#include "learner/adam.h"
+#include "learner/algorithm_state.h"
+#include "learner/soft_value.h"
+#include "learner/svgd.h"
+
+/*
+ * The gradient of JQ on one slice of the minibatch (s, a, r, s'):
+ *
+ *   a_j ~ uniform on [-1, 1]^A
+ *   V(s') ~= alpha log( 1/V sum_j exp(Qbar(s', a_j) / alpha) / q(a_j) )  (VHAT)
+ *   target = reward_scale r + gamma (1 - terminal) V(s')                 (B)
+ *   JQ     = 1/2 mean( Q(s, a) - target )^2                              (JQ)
+ */
+static void q_slice(void *arg, size_t index) {
+    struct algorithm *alg = arg;
+    struct algorithm_slice *at = &alg->slices[index];
+    const struct algorithm_network *q = &alg->q;
+    const struct batch *rows = alg->batch;
+    const float *s = rows->s + at->from * alg->S;
+    const float *a = rows->a + at->from * alg->A;
+    const float *r = rows->r + at->from;
+    const float *next = rows->next + at->from * alg->S;
+    const uint8_t *flags = rows->flags + at->from;
+    const float *a_j = alg->noise->proposals, alpha = alg->alpha;
+    const float log_q = soft_value_uniform_log_density(alg->A);
+    const size_t B = at->B, V = alg->V;
+
+    mlp_forward(&q->shape, at->q_next, q->slow, next, a_j, B, V, 1, &at->work);
+    soft_value(at->v_next, at->q_next, log_q, alpha, B, V);
+    soft_value_target(at->target, r, flags, at->v_next, alg->reward_scale,
+                      alg->gamma, B);
+
+    mlp_forward(&q->shape, at->q, q->p, s, a, B, 1, 0, &at->work);
+    at->loss = soft_value_error(at->dq, at->q, at->target, B, alg->rows);
+    memset(at->gradient, 0, sizeof(float) * q->P);
+    mlp_backward(&q->shape, at->gradient, NULL, at->dq, q->p, s, a, B, 1,
+                 &at->work);
+
+    at->q_sum = at->target_sum = 0.0;
+    for (size_t b = 0; b < B; b++) {
+        at->q_sum += (double)at->q[b];
+        at->target_sum += (double)at->target[b];
+    }
+}
+
+/*
+ * g_j = grad_u [ Q(s, tanh u) + alpha sum log(1 - tanh^2 u) ] at the fixed
+ * particles u = x_j = f(s, xi_j): the slope of log pi(u|s), times alpha.
+ */
+static void score_fixed_particles(struct algorithm *alg,
+                                  struct algorithm_slice *at, const float *s) {
+    const struct algorithm_network *q = &alg->q, *f = &alg->f;
+    const size_t B = at->B, K = alg->K;
+    const float *xi = alg->noise->xi_fixed + at->from * K * alg->A;
+
+    policy_act(&f->shape, at->fixed_a, at->fixed_u, f->p, s, xi, B, K,
+               &at->work);
+    mlp_forward(&q->shape, at->q_fixed, q->p, s, at->fixed_a, B, K, 0,
+                &at->work);
+    mlp_backward(&q->shape, NULL, at->g, at->ones, q->p, s, at->fixed_a, B, K,
+                 &at->work); // g = dQ/da
+    policy_squash_score(at->g, at->fixed_u, alg->alpha, B * K * alg->A);
+}
+
+/*
+ * The gradient that ascends JF on one slice. The sampler is told where its
+ * moved particles y_i = f(s, xi_i) should go:
+ *
+ *   D(y_i) = 1/K sum_j [ kappa(x_j, y_i) g_j
+ *                        + alpha grad_{x_j} kappa(x_j, y_i) ]           (SVGD)
+ *   d JF / d phi = mean over rows and i of D(y_i)^T d y_i / d phi       (JF)
+ */
+static void f_slice(void *arg, size_t index) {
+    struct algorithm *alg = arg;
+    struct algorithm_slice *at = &alg->slices[index];
+    const struct algorithm_network *f = &alg->f;
+    const size_t B = at->B, M = alg->M, A = alg->A;
+    const struct svgd_dims dims = {.B = B, .K = alg->K, .M = M, .A = A};
+    const float *s = alg->batch->s + at->from * alg->S;
+    const float *xi = alg->noise->xi_moved + at->from * M * A;
+
+    score_fixed_particles(alg, at, s);
+    mlp_forward(&f->shape, at->moved_u, f->p, s, xi, B, M, 0, &at->work);
+    svgd_distances(at->d2, at->fixed_u, at->moved_u, dims, at->scratch);
+    svgd_bandwidth(at->h, at->d2, dims, at->scratch);
+    svgd_direction(at->D, at->fixed_u, at->moved_u, at->g, at->d2, at->h,
+                   alg->alpha, dims, at->scratch);
+
+    at->D_squares = 0.0;
+    for (size_t i = 0; i < B * M * A; i++) {
+        at->D_squares += (double)at->D[i] * (double)at->D[i];
+        at->D[i] /= -(float)(alg->rows * M); // Adam descends
+    }
+    memset(at->gradient, 0, sizeof(float) * f->P);
+    mlp_backward(&f->shape, at->gradient, NULL, at->D, f->p, s, xi, B, M,
+                 &at->work);
+}
+
+static double sum_of_squares(const float *x, size_t n) {
+    double lane[4] = {0};
+    for (size_t i = 0; i < n; i++) lane[i % 4] += (double)x[i] * (double)x[i];
+    return lane[0] + lane[1] + lane[2] + lane[3];
+}
+
+/*
+ * Sum the slices' gradients, always in the same order, and let Adam move the
+ * network. norm out: of the gradient. Returns 0, or -EDOM when the gradient or
+ * a moved parameter is not finite.
+ */
+static int descend(struct algorithm *alg, struct algorithm_network *net,
+                   double rate, double *norm) {
+    memcpy(net->gradient, alg->slices[0].gradient, sizeof(float) * net->P);
+    for (size_t t = 1; t < alg->n_slices; t++) {
+        const float *part = alg->slices[t].gradient;
+        for (size_t i = 0; i < net->P; i++) net->gradient[i] += part[i];
+    }
+    *norm = sqrt(sum_of_squares(net->gradient, net->P));
+    if (!isfinite(*norm)) return -EDOM;
+    adam_step(net->p, net->m, net->v, net->gradient, net->P, alg->updates + 1,
+              adam_rate(rate, alg->rate_end, alg->updates, alg->max_updates));
+    return isfinite(sum_of_squares(net->p, net->P)) ? 0 : -EDOM;
+}
+
+/*
+ * The sampler that acts: an exponential mean of phi over the updates so far.
+ * The weights of a start at 0 are divided out, so the first mean is phi.
+ */
+static void average_sampler(struct algorithm *alg) {
+    struct algorithm_network *f = &alg->f;
+    const double decay = alg->average;
+    const double share =
+        (1.0 - decay) / (1.0 - pow(decay, (double)alg->updates));
+    const float weight = (float)share;
+    if (weight >= 1.0f) {
+        memcpy(f->slow, f->p, sizeof(float) * f->P);
+        return;
+    }
+    for (size_t i = 0; i < f->P; i++) {
+        f->slow[i] += weight * (f->p[i] - f->slow[i]);
+    }
+}
+
+static void copy_target(struct algorithm *alg) {
+    memcpy(alg->q.slow, alg->q.p, sizeof(float) * alg->q.P);
+}
+
+/* Means over the minibatch of what the slices summed. */
+static void collect_figures(const struct algorithm *alg,
+                            struct algorithm_figures *figures) {
+    double loss = 0.0, q = 0.0, target = 0.0, squares = 0.0;
+    for (size_t t = 0; t < alg->n_slices; t++) {
+        const struct algorithm_slice *at = &alg->slices[t];
+        loss += at->loss;
+        q += at->q_sum;
+        target += at->target_sum;
+        squares += at->D_squares;
+    }
+    const double rows = (double)alg->rows;
+    figures->q_loss = loss / rows;
+    figures->q_mean = q / rows;
+    figures->target_mean = target / rows;
+    figures->stein_norm = sqrt(squares / (rows * (double)(alg->M * alg->A)));
+}
+
+int algorithm_update(struct algorithm *alg, const struct batch *batch,
+                     const struct algorithm_noise *noise,
+                     struct algorithm_figures *figures, const char **what) {
+    assert(batch->n == alg->rows && batch->S == alg->S && batch->A == alg->A);
+    alg->batch = batch;
+    alg->noise = noise;
+
+    pool_run(alg->pool, q_slice, alg); // VHAT, B, JQ
+    *what = "the gradient of Q or its parameters";
+    if (descend(alg, &alg->q, alg->rate_q, &figures->q_gradient)) return -EDOM;
+
+    pool_run(alg->pool, f_slice, alg); // SVGD, JF: with the new Q
+    *what = "the sampler's gradient or its parameters";
+    if (descend(alg, &alg->f, alg->rate_f, &figures->f_gradient)) return -EDOM;
+
+    alg->updates++;
+    average_sampler(alg);
+    if (alg->updates % alg->target_every == 0) copy_target(alg);
+
+    collect_figures(alg, figures);
+    *what = "the loss of Q";
+    return isfinite(figures->q_loss) ? 0 : -EDOM;
+}

@@ -1,0 +1,51 @@
+#include "learner/soft_value.h"
+
+#include <assert.h>
+#include <math.h>
+
+#include "common/batch.h"
+#include "common/fastmath.h"
+
+float soft_value_uniform_log_density(size_t A) {
+    return -(float)A * 0.69314718056f;
+}
+
+void soft_value(float *v, const float *q, float log_q, float alpha, size_t B,
+                size_t V) {
+    assert(V > 0 && alpha > 0.0f);
+    for (size_t b = 0; b < B; b++) {
+        const float *q_b = q + b * V; // (V)
+        float largest = q_b[0];
+        for (size_t j = 1; j < V; j++) {
+            largest = q_b[j] > largest ? q_b[j] : largest;
+        }
+        // terms are at most 1 and one of them is 1: the sum cannot overflow,
+        // and its logarithm is between 0 and log V
+        float sum = 0.0f;
+        for (size_t j = 0; j < V; j++) {
+            sum += fastmath_exp((q_b[j] - largest) / alpha);
+        }
+        const float log_mean = logf(sum / (float)V);
+        v[b] = largest + alpha * (log_mean - log_q);
+    }
+}
+
+void soft_value_target(float *target, const float *r, const uint8_t *flags,
+                       const float *v, float reward_scale, float gamma,
+                       size_t B) {
+    for (size_t b = 0; b < B; b++) {
+        const float alive = flags[b] & BATCH_TERMINAL ? 0.0f : 1.0f;
+        target[b] = reward_scale * r[b] + gamma * alive * v[b];
+    }
+}
+
+double soft_value_error(float *dq, const float *q, const float *target,
+                        size_t B, size_t rows) {
+    double loss = 0.0;
+    for (size_t b = 0; b < B; b++) {
+        const float error = q[b] - target[b];
+        dq[b] = error / (float)rows;
+        loss += 0.5 * (double)error * (double)error;
+    }
+    return loss;
+}
