@@ -9,7 +9,8 @@
  *
  *   RUN/config.ini  address  state  lock  progress.csv  evaluation.json
  *   RUN/checkpoints/<generation>-<updates>.safetensors (10 and 12 digits)
- *   RUN/replay/shard-<index>.ring  logs/  figures/  bin/  sock -> socket folder
+ *   RUN/replay/shard-<index>.ring  logs/  figures/  video/  bin/
+ *   RUN/sock -> socket folder
  */
 
 /* RUN/<rest> into path; -ENAMETOOLONG. */
