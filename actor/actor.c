@@ -229,9 +229,9 @@ int actor_run(const struct config *config) {
     a->config = *config;
     a->loop = &loop;
     a->zmq = zmq;
-    link_self_init(&a->self, "actor", config->name);
-
-    a->status = start(a);
+    a->status = link_self_init(&a->self, "actor", config->name) == 0
+                    ? start(a)
+                    : EXIT_REFUSED;
     if (a->status != EXIT_FINISHED) {
         lifecycle_close_all(&loop);
     }
