@@ -114,7 +114,7 @@ static void multigoal_step(void *state, const double *action, float *obs,
     }
     point->steps++;
 
-    double nearest = INFINITY, bumps = 0.0;
+    double nearest = (double)INFINITY, bumps = 0.0;
     for (size_t g = 0; g < GOALS; g++) {
         const double d2 = squared_distance(point->x, goals[g]);
         nearest = fmin(nearest, d2);
