@@ -54,7 +54,7 @@ static void begin_episode(struct rollout *r, size_t e) {
     r->ret[e] = 0.0;
     r->length[e] = 0;
     r->class->reset(r->states[e], &r->start[e], r->s + e * r->spec.obs_dim);
-    if (r->on_step) r->on_step(r->user, e, 0, r->states[e], NULL);
+    if (r->watcher) r->watcher(r->watcher_user, e, 0, r->states[e], NULL);
 }
 
 int rollout_init(struct rollout *r, const struct config *config,
@@ -94,6 +94,13 @@ void rollout_finish(struct rollout *r) {
     free(r->phi), free(r->ret), free(r->length), free(r->ended);
     mlp_work_finish(&r->work);
     *r = (struct rollout){0};
+}
+
+void rollout_watch(struct rollout *r, rollout_watcher *watcher, void *user) {
+    assert(r->steps == 0 && r->discarded == 0);
+    r->watcher = watcher;
+    r->watcher_user = user;
+    for (size_t e = 0; e < r->E; e++) watcher(user, e, 0, r->states[e], NULL);
 }
 
 void rollout_set_policy(struct rollout *r, const float *phi, uint64_t version) {
@@ -186,7 +193,8 @@ static int step_one(struct rollout *r, size_t e, struct batch *batch, char *why,
 
     r->ret[e] += result.reward;
     r->steps++;
-    if (r->on_step) r->on_step(r->user, e, r->length[e], r->states[e], &result);
+    if (r->watcher)
+        r->watcher(r->watcher_user, e, r->length[e], r->states[e], &result);
     if (batch) write_row(r, e, batch, &result);
     if (result.terminal || result.truncated) {
         end_episode(r, e, result.terminal);

@@ -31,6 +31,15 @@ struct rollout_episode {
     double stats[ENV_MAX_STATS]; /* (spec.n_stats), as the task defines them */
 };
 
+/*
+ * Sees every environment's episodes: step 0 with result NULL where one starts,
+ * then each step before any reset (but no unstable one). state is for
+ * class->position().
+ */
+typedef void rollout_watcher(void *user, size_t env, uint64_t step,
+                             const void *state,
+                             const struct env_result *result);
+
 struct rollout {
     /* read-only */
     const struct env_class *class;
@@ -44,16 +53,9 @@ struct rollout {
     uint64_t discarded;     /* transitions dropped as unstable */
     uint64_t episodes_lost; /* ended, but not taken in time */
 
-    /*
-     * Watch every environment, NULL for none: called with step 0 and result
-     * NULL after a reset (then not for the resets within rollout_init()), and
-     * after each step before any reset. state: for class->position().
-     */
-    void (*on_step)(void *user, size_t env, uint64_t step, const void *state,
-                    const struct env_result *result);
-    void *user;
-
     /* private */
+    rollout_watcher *watcher;
+    void *watcher_user;
     uint64_t seed, rank;
     void *model;
     void **states;     /* (E) */
@@ -82,15 +84,20 @@ int rollout_init(struct rollout *rollout, const struct config *config,
                  size_t n);
 void rollout_finish(struct rollout *rollout);
 
+/* Call once, before the first step; calls watcher for the E starts at once. */
+void rollout_watch(struct rollout *rollout, rollout_watcher *watcher,
+                   void *user);
+
 /*
  * Act with phi (P, copied) from the next step on; P is
- * mlp_parameters(&rollout->shape). phi NULL: uniform random actions.
+ * mlp_parameters(&rollout->shape). phi NULL, and before the first
+ * call: uniform random actions.
  */
 void rollout_set_policy(struct rollout *rollout, const float *phi,
                         uint64_t version);
 
 /*
- * One step of every environment, in index order; needs a policy. Appends up to
+ * One step of every environment, in index order. Appends up to
  * E rows to batch, which must have room for E (NULL: nobody keeps them). A row
  * that the simulator gave up on is left out and counted, its episode begins
  * again and is not reported. s' is the observation before the reset.

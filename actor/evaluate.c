@@ -1,0 +1,196 @@
+#include "actor/evaluate.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cjson/cJSON.h>
+
+#include "actor/q_figure.h"
+#include "actor/rollout.h"
+#include "actor/snapshot.h"
+#include "actor/summary.h"
+#include "actor/traces.h"
+#include "common/exit_status.h"
+#include "common/log.h"
+#include "common/rundir.h"
+
+enum { MOST_ENVIRONMENTS = 64 };
+
+struct evaluation {
+    struct config config; /* of the run, with our number of environments */
+    const char *run;
+    struct rollout rollout;
+    struct snapshot snapshot;
+    struct summary summary;
+    char why[1024];
+};
+
+static bool needs_checkpoint(const struct config *config) {
+    return !config->random_policy || config->q_figure[0] != '\0';
+}
+
+/* The task and who plays it. */
+static int prepare(struct evaluation *evaluation) {
+    struct config *config = &evaluation->config;
+    struct rollout *rollout = &evaluation->rollout;
+    const struct snapshot *snapshot = &evaluation->snapshot;
+    char *why = evaluation->why;
+    const size_t n = sizeof(evaluation->why);
+
+    struct stat info;
+    if (stat(evaluation->run, &info) != 0 || !S_ISDIR(info.st_mode)) {
+        snprintf(why, n, "there is no run %s", evaluation->run);
+        return -ENOENT;
+    }
+    if (needs_checkpoint(config)) {
+        int err = snapshot_read(&evaluation->snapshot, evaluation->run, why, n);
+        if (err) return err;
+        config->units = snapshot->sampler.H;
+    }
+    if (config->episodes < MOST_ENVIRONMENTS)
+        config->environments = config->episodes;
+    else
+        config->environments = MOST_ENVIRONMENTS;
+    int err = rollout_init(rollout, config, RNG_EVALUATOR, 0, 0, why, n);
+    if (err) return err;
+    if (needs_checkpoint(config))
+        err = snapshot_check(snapshot, config->task, &rollout->spec, why, n);
+    if (err) return err;
+    if (!config->random_policy) rollout_set_policy(rollout, snapshot->phi, 0);
+    summary_init(&evaluation->summary, &rollout->spec);
+    return 0;
+}
+
+static void show_progress(const struct evaluation *evaluation, bool last) {
+    static const char *const format =
+        "\revaluating %s: %" PRIu64 " of %" PRIu64 " episodes";
+    if (evaluation->config.progress == PROGRESS_NONE || !isatty(STDOUT_FILENO))
+        return;
+    printf(format, evaluation->config.task, evaluation->summary.ret.n,
+           evaluation->config.episodes);
+    if (last) printf("\r\033[K"); // leave the line to the table
+    fflush(stdout);
+}
+
+/*
+ * Environment e plays episodes e, e + E ... and what it plays beyond is not
+ * counted: taking the first that end would favour the short ones.
+ */
+static void count_episodes(struct evaluation *evaluation, uint64_t *played) {
+    struct rollout_episode list[MOST_ENVIRONMENTS];
+    const size_t E = evaluation->rollout.E;
+    const size_t n = rollout_take(&evaluation->rollout, list, E);
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t number = played[list[i].env]++ * E + list[i].env;
+        if (number < evaluation->config.episodes)
+            summary_add(&evaluation->summary, &list[i]);
+    }
+}
+
+static int play(struct evaluation *evaluation) {
+    struct rollout *rollout = &evaluation->rollout;
+    const uint64_t episodes = evaluation->config.episodes;
+    uint64_t played[MOST_ENVIRONMENTS] = {0};
+    struct timespec now;
+    time_t shown = 0;
+
+    while (evaluation->summary.ret.n < episodes) {
+        int err = rollout_step(rollout, NULL, evaluation->why,
+                               sizeof(evaluation->why));
+        if (err) return err;
+        count_episodes(evaluation, played);
+        if (rollout->discarded > 10 * (rollout->episodes + rollout->E)) {
+            snprintf(evaluation->why, sizeof(evaluation->why),
+                     "the simulation does not stay stable: %" PRIu64
+                     " episodes given up, %" PRIu64 " ended",
+                     rollout->discarded, rollout->episodes);
+            return -ERANGE;
+        }
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        if (now.tv_sec != shown) show_progress(evaluation, false);
+        shown = now.tv_sec;
+    }
+    show_progress(evaluation, true);
+    return 0;
+}
+
+/* Play, with or without a file of traces. */
+static int play_traced(struct evaluation *evaluation) {
+    const struct config *config = &evaluation->config;
+    struct rollout *rollout = &evaluation->rollout;
+    struct traces traces = {0};
+    int err = 0, failed = 0;
+    if (config->traces[0] != '\0') {
+        failed = traces_open(&traces, config->traces, rollout->class,
+                             rollout->E, config->episodes);
+        if (!failed) rollout_watch(rollout, traces_watch, &traces);
+    }
+    if (!failed) {
+        err = play(evaluation);
+        failed = traces_close(&traces);
+    }
+    if (err || !failed) return err;
+    snprintf(evaluation->why, sizeof(evaluation->why), "%s: %s", config->traces,
+             strerror(-failed));
+    return failed;
+}
+
+static int write_json(struct evaluation *evaluation) {
+    const struct config *config = &evaluation->config;
+    const bool random = config->random_policy;
+    const char *name = random ? "evaluation-random.json" : "evaluation.json";
+    cJSON *object = cJSON_CreateObject();
+    char *text = NULL;
+    if (object && cJSON_AddStringToObject(object, "task", config->task) &&
+        cJSON_AddStringToObject(object, "policy",
+                                random ? "random" : "sampler") &&
+        cJSON_AddStringToObject(object, "checkpoint",
+                                random ? "" : evaluation->snapshot.file) &&
+        cJSON_AddNumberToObject(object, "unstable",
+                                (double)evaluation->rollout.discarded) &&
+        summary_json(&evaluation->summary, object) == 0)
+        text = cJSON_Print(object);
+    int err = text ? rundir_write(evaluation->run, name, text, strlen(text))
+                   : -ENOMEM;
+    if (err)
+        snprintf(evaluation->why, sizeof(evaluation->why), "%s/%s: %s",
+                 evaluation->run, name, strerror(-err));
+    cJSON_free(text);
+    cJSON_Delete(object);
+    return err;
+}
+
+static void print_table(const struct evaluation *evaluation) {
+    const struct config *config = &evaluation->config;
+    printf("%-10s %s\n%-10s %s\n", "task", config->task, "policy",
+           config->random_policy ? "uniform random actions"
+                                 : evaluation->snapshot.file);
+    summary_print(&evaluation->summary, stdout);
+    fflush(stdout);
+}
+
+int evaluate_run(const struct config *config) {
+    struct evaluation evaluation = {.config = *config, .run = config->evaluate};
+    mlp_blas_setup(); // its result matters only to several threads
+    int err = prepare(&evaluation);
+    if (!err) err = play_traced(&evaluation);
+    if (!err) {
+        print_table(&evaluation);
+        err = write_json(&evaluation);
+    }
+    if (!err && config->q_figure[0] != '\0')
+        err = q_figure_write(&evaluation.snapshot, config->q_states,
+                             config->q_figure, config->seed, evaluation.why,
+                             sizeof(evaluation.why));
+    if (err) log_error("%s", evaluation.why);
+    rollout_finish(&evaluation.rollout);
+    snapshot_finish(&evaluation.snapshot);
+    if (err == -EDOM) return EXIT_NON_FINITE;
+    return err ? EXIT_REFUSED : EXIT_FINISHED;
+}

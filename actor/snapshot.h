@@ -1,0 +1,34 @@
+#ifndef ACTOR_SNAPSHOT_H
+#define ACTOR_SNAPSHOT_H
+
+#include <stddef.h>
+
+#include "actor/env.h"
+#include "common/mlp.h"
+
+/*
+ * The two networks of a run's newest checkpoint, as far as playing needs them.
+ * A zeroed snapshot may be finished.
+ */
+struct snapshot {
+    char file[64];               /* "0000000001-000000015000.safetensors" */
+    char task[ENV_NAME_LEN];     /* that it was trained on */
+    struct mlp_shape sampler, q; /* X = A; Y = A and 1 */
+    float *phi;                  /* (P of sampler) "f.*" */
+    float *theta;                /* (P of q) "q.*" */
+};
+
+/*
+ * Read run's newest checkpoint. Returns 0 or a negative errno, nothing to
+ * finish then, with one line in why (n bytes): -ENOENT no checkpoint yet,
+ * -EBADMSG not readable as a checkpoint.
+ */
+int snapshot_read(struct snapshot *snapshot, const char *run, char *why,
+                  size_t n);
+void snapshot_finish(struct snapshot *snapshot);
+
+/* Can it play this task? 0 or -EINVAL with one line in why (n bytes). */
+int snapshot_check(const struct snapshot *snapshot, const char *task,
+                   const struct env_spec *spec, char *why, size_t n);
+
+#endif
