@@ -169,15 +169,18 @@ static void an_older_checkpoint_owes_what_it_owed(void **state) {
     struct limiter_base base = limiter_base(limiter); /* owes 20 */
     report(limiter, 7, 180);
     struct limiter_settings s = settings(1.0);
-    limiter_init(limiter, &s);
-    limiter_known_ring(limiter, 7, 160); /* RUN/state is older than the ring */
-    limiter_restore(limiter, &base);
-    assert_false(limiter_may_update(limiter)); /* nothing to sample yet */
-    report(limiter, 7, 180);
-    limiter_list(limiter, 7, true);
-    assert_true(limiter->warm);
-    assert_int_equal(limiter_inserted(limiter), 180);
-    assert_int_equal(update_while_allowed(limiter), 20);
+    for (int order = 0; order < 2; order++) {
+        limiter_init(limiter, &s);
+        if (order == 0) limiter_restore(limiter, &base);
+        limiter_known_ring(limiter, 7, 160); /* older than the ring */
+        if (order == 1) limiter_restore(limiter, &base);
+        assert_false(limiter_may_update(limiter)); /* nothing to sample yet */
+        report(limiter, 7, 180);
+        limiter_list(limiter, 7, true);
+        assert_true(limiter->warm);
+        assert_int_equal(limiter_inserted(limiter), 180);
+        assert_int_equal(update_while_allowed(limiter), 20);
+    }
     free(limiter);
 }
 
@@ -195,6 +198,27 @@ static void a_changed_ratio_sets_the_base(void **state) {
     assert_int_equal(update_while_allowed(limiter), 0);
     report(limiter, 7, 131);
     assert_int_equal(update_while_allowed(limiter), 4);
+    free(limiter);
+}
+
+/* The last update may be ahead of its rows; no shard is granted that again. */
+static void many_shards_cannot_spend_what_one_update_is_ahead(void **state) {
+    (void)state;
+    struct limiter_settings s = {
+        .ratio = 0.01, .warmup = 5, .slack = 2, .minibatch = 5};
+    struct limiter *limiter = new_limiter(&s);
+    uint64_t grants[5], R = 5, batch = 1;
+    for (uint64_t id = 0; id < R; id++) {
+        report(limiter, id, 1);
+        limiter_list(limiter, id, true);
+    }
+    report(limiter, 0, 2); /* 0.01 updates allowed: one goes */
+    assert_int_equal(update_while_allowed(limiter), 1);
+    for (uint64_t id = 0; id < R; id++) grants[id] = limiter_grant(limiter, id);
+    for (uint64_t id = 0; id < R; id++) report(limiter, id, grants[id]);
+    double di = (double)(limiter->inserted - limiter->i0);
+    double most = s.ratio * (double)(R * (s.slack + batch)) + 1;
+    assert_true(fabs(1.0 - s.ratio * di) <= most);
     free(limiter);
 }
 
@@ -450,6 +474,7 @@ int main(void) {
         cmocka_unit_test(inserted_never_falls),
         cmocka_unit_test(an_older_checkpoint_owes_what_it_owed),
         cmocka_unit_test(a_changed_ratio_sets_the_base),
+        cmocka_unit_test(many_shards_cannot_spend_what_one_update_is_ahead),
         cmocka_unit_test(what_comes_from_outside_is_bounded),
         cmocka_unit_test(random_runs_never_stall_and_never_drift),
     };
