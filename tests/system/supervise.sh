@@ -1,0 +1,339 @@
+#!/bin/bash
+# shellcheck disable=SC2317 # every case is called by its name
+# deploy/supervise with stand-ins for the programs: who is restarted, who stops
+# when, and that nothing is left behind. Prints `ok NAME` or `not ok NAME` a
+# case; exits non-zero if one failed.
+set -u
+
+here=$(cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd -P)
+supervise=$here/../../deploy/supervise
+
+# -- the stand-in: supervise.sh --child RUN BEHAVIOUR --lifeline=FD --
+
+child() {
+    local run=$1 behaviour=$2 fd=${3#--lifeline=} name result
+    name=$(basename -- "$behaviour")
+    echo "$name" >>"$run/starts"
+    case $behaviour in
+    exit-*) exit "${behaviour#exit-}" ;;
+    refused)
+        echo '10:00:00.000 softq-actor error: no such task: maze' >&2
+        echo 'and some more' >&2
+        exit 2
+        ;;
+    soon-*) sleep 0.5 && exit "${behaviour#soon-}" ;;
+    deaf) trap '' TERM ;;
+    slow) trap 'sleep 1; echo "$name" >>"$run/stops"; exit 0' TERM ;;
+    talk) echo "$name says" && trap 'exit 0' TERM ;;
+    *) trap 'echo "$name" >>"$run/stops"; exit 0' TERM ;;
+    esac
+    while :; do
+        read -r -t 0.1 -u "$fd"
+        result=$?
+        ((result > 128)) || break
+    done
+    echo "$name" >>"$run/orphans"
+    exit 0
+}
+
+if [[ ${1-} == --child ]]; then
+    shift
+    child "$@"
+fi
+
+# -- helpers --
+
+scratch=$(mktemp -d)
+failed=0
+run=''
+supervisor=''
+
+ours() { # pids whose command line names the case's run
+    local p line state
+    for p in /proc/[0-9]*; do
+        [[ ${p#/proc/} != "$$" ]] || continue
+        line=$(tr '\0' ' ' 2>/dev/null <"$p/cmdline")
+        [[ $line == *"$run"* ]] || continue
+        state=$(sed 's/.*) //; s/ .*//' "$p/stat" 2>/dev/null)
+        [[ -z $state || $state == Z ]] || echo "${p#/proc/}"
+    done
+}
+
+pid_of() { # the newest life of a child
+    awk -v name="$1" '$3 == name && $4 == "started" { p = $6 } END { print p }' \
+        "$run/logs/supervise.log" 2>/dev/null
+}
+
+until_true() { # tenths of a second, command...
+    local left=$1
+    shift
+    while ((left-- > 0)); do
+        "$@" && return 0
+        sleep 0.1
+    done
+    return 1
+}
+
+lines() { # file; how many
+    if [[ -f $1 ]]; then wc -l <"$1"; else echo 0; fi
+}
+
+nobody() { [[ -z $(ours) ]]; }
+has_lines() { (($(lines "$1") >= $2)); }
+
+begin() { # name BEHAVIOUR ...: fills `command`
+    local name behaviour
+    run=$scratch/$1
+    mkdir -p "$run"
+    shift
+    command=("$supervise" "--run=$run")
+    while (($#)); do
+        name=$1 behaviour=$2
+        command+=(-- "$name" "$here/supervise.sh" --child "$run" "$behaviour")
+        shift 2
+    done
+}
+
+launch() {
+    "${command[@]}" >"$run/out" 2>"$run/err" &
+    supervisor=$!
+    until_true 50 has_lines "$run/starts" "$1"
+    sleep 0.2 # for their traps
+}
+
+expect() { # name, then a condition's exit status
+    if (($2 == 0)); then
+        echo "ok $1"
+    else
+        echo "not ok $1"
+        failed=1
+        sed 's/^/    /' "$run/err" "$run/logs/supervise.log" 2>/dev/null
+    fi
+}
+
+# -- cases --
+
+# Status 1 is restarted after 1 s, then 2 s; 0, 2 and 3 never.
+restarts_only_crashes() {
+    begin "${FUNCNAME[0]}" learner learner actor-0 exit-1 actor-1 actor \
+        actor-2 exit-2 actor-3 exit-3 actor-4 exit-0 shard-0 shard
+    launch 7
+    sleep 3.6
+    kill -TERM "$supervisor"
+    wait "$supervisor"
+    [[ $? == 0 && $(grep -c 'exit-1' "$run/starts") == 3 &&
+        $(grep -c 'exit-[023]' "$run/starts") == 3 ]] && nobody
+    expect "${FUNCNAME[0]}" $?
+}
+
+# A child killed by a signal comes back under the same command.
+restarts_the_killed() {
+    begin "${FUNCNAME[0]}" learner learner actor-0 actor shard-0 shard
+    launch 3
+    kill -KILL "$(pid_of actor-0)"
+    kill -KILL "$(pid_of shard-0)"
+    kill -KILL "$(pid_of learner)"
+    until_true 30 has_lines "$run/starts" 6
+    local back=$?
+    sleep 0.2
+    kill -TERM "$supervisor"
+    wait "$supervisor"
+    [[ $? == 0 && $back == 0 && $(lines "$run/stops") == 3 ]] && nobody
+    expect "${FUNCNAME[0]}" $?
+}
+
+# The learner's 0, 2 or 3 stops the rest and is the run's status.
+ends_with_the_learner() {
+    local s good=0
+    for s in 0 2 3; do
+        begin "${FUNCNAME[0]}-$s" learner "soon-$s" actor-0 actor shard-0 shard
+        launch 3
+        wait "$supervisor"
+        [[ $? == "$s" && $(lines "$run/stops") == 2 ]] && nobody || good=1
+    done
+    expect "${FUNCNAME[0]}" "$good"
+}
+
+# The only actor's refusal ends the run with 2 and is told in its own words.
+reports_the_last_actor_refused() {
+    begin "${FUNCNAME[0]}" learner learner actor-0 refused shard-0 shard
+    launch 3
+    wait "$supervisor"
+    [[ $? == 2 && $(grep -c 'no such task: maze' "$run/err") == 1 ]] && nobody
+    expect "${FUNCNAME[0]}" $?
+}
+
+# With another actor left, the run goes on.
+goes_on_with_another_actor() {
+    begin "${FUNCNAME[0]}" learner soon-0 actor-0 exit-2 actor-1 actor shard-0 \
+        shard
+    launch 4
+    wait "$supervisor"
+    expect "${FUNCNAME[0]}" $?
+}
+
+# A command that is not there is no crash to try again.
+refuses_a_missing_program() {
+    begin "${FUNCNAME[0]}" learner soon-0
+    command=("$supervise" "--run=$run" -- learner "$run/no-such-program")
+    "${command[@]}" >"$run/out" 2>"$run/err"
+    [[ $? == 127 && $(lines "$run/err") == 1 ]]
+    expect "${FUNCNAME[0]}" $?
+}
+
+# Stopping waits for the learner, then for the actors, then for the shards.
+stops_in_order() {
+    begin "${FUNCNAME[0]}" shard-0 shard actor-0 slow learner slow
+    launch 3
+    kill -TERM "$supervisor"
+    wait "$supervisor"
+    [[ $? == 0 && $(paste -sd, "$run/stops") == slow,slow,shard ]] && nobody
+    expect "${FUNCNAME[0]}" $?
+}
+
+# What does not hear SIGTERM is killed within 10 s; the others stop before.
+kills_the_deaf() {
+    begin "${FUNCNAME[0]}" learner deaf actor-0 actor shard-0 shard
+    launch 3
+    local t0=$SECONDS
+    kill -TERM "$supervisor"
+    wait "$supervisor"
+    [[ $? == 1 && $(lines "$run/stops") == 2 ]] && nobody &&
+        ((SECONDS - t0 <= 12))
+    expect "${FUNCNAME[0]}" $?
+}
+
+# A second Ctrl-C kills at once; the same one told twice is one.
+second_signal_kills() {
+    begin "${FUNCNAME[0]}" learner deaf actor-0 deaf shard-0 shard
+    launch 3
+    local t0=$SECONDS
+    kill -TERM "$supervisor" && kill -HUP "$supervisor"
+    sleep 1
+    local waiting
+    waiting=$(ours | wc -l)
+    kill -TERM "$supervisor"
+    wait "$supervisor"
+    [[ $? == 1 && $waiting == 4 ]] && nobody && ((SECONDS - t0 <= 3))
+    expect "${FUNCNAME[0]}" $?
+}
+
+# Every child can read the lifeline and none can write it.
+nobody_else_holds_the_lifeline() {
+    begin "${FUNCNAME[0]}" learner learner actor-0 actor shard-0 shard
+    launch 3
+    local p f mode bad=0 pipe
+    pipe=$(readlink "/proc/$(pid_of learner)/fd/3")
+    for p in $(ours); do
+        for f in "/proc/$p/fdinfo"/*; do
+            [[ $(readlink "/proc/$p/fd/${f##*/}") == "$pipe" ]] || continue
+            mode=$(sed -n 's/^flags:.*\(.\)$/\1/p' "$f" 2>/dev/null)
+            [[ $p == "$supervisor" || $mode == 0 ]] || bad=1
+        done
+    done
+    kill -TERM "$supervisor"
+    wait "$supervisor"
+    [[ $bad == 0 && $pipe == pipe:* ]]
+    expect "${FUNCNAME[0]}" $?
+}
+
+# kill -9 of supervise: every child reads its end of file and goes.
+killed_supervisor_leaves_nothing() {
+    begin "${FUNCNAME[0]}" learner learner actor-0 actor shard-0 shard
+    launch 3
+    kill -KILL "$supervisor"
+    wait "$supervisor" 2>/dev/null
+    until_true 20 nobody && [[ $(lines "$run/orphans") == 3 ]]
+    expect "${FUNCNAME[0]}" $?
+}
+
+# The same between two lives of a child: the pause must not start another.
+killed_supervisor_starts_nothing() {
+    begin "${FUNCNAME[0]}" learner learner actor-0 exit-1 shard-0 shard
+    launch 3
+    kill -KILL "$supervisor"
+    wait "$supervisor" 2>/dev/null
+    sleep 1.2
+    nobody && [[ $(lines "$run/starts") == 3 ]]
+    expect "${FUNCNAME[0]}" $?
+}
+
+# The launcher of these two: it alone holds the write end.
+launch_under_a_launcher() {
+    # shellcheck disable=SC2016 # for the launcher's shell
+    bash -c 'exec {w}<> <(:)
+        "$@" 3<"/proc/self/fd/$w" {w}>&- &
+        echo $! >"$0/supervisor"
+        wait' "$run" "${command[@]:0:2}" --lifeline=3 "${command[@]:2}" \
+        >"$run/out" 2>"$run/err" &
+    launcher=$!
+    until_true 50 has_lines "$run/starts" 3
+    sleep 0.2
+}
+
+# kill -9 of the launcher: an ordered stop, as by SIGTERM.
+killed_launcher_leaves_nothing() {
+    begin "${FUNCNAME[0]}" learner learner actor-0 actor shard-0 shard
+    launch_under_a_launcher
+    kill -KILL "$launcher"
+    wait "$launcher" 2>/dev/null
+    until_true 30 nobody && [[ $(paste -sd, "$run/stops") == learner,actor,shard ]]
+    expect "${FUNCNAME[0]}" $?
+}
+
+# Launcher and supervisor in one blow.
+killed_pair_leaves_nothing() {
+    begin "${FUNCNAME[0]}" learner learner actor-0 actor shard-0 shard
+    launch_under_a_launcher
+    kill -KILL "$launcher" "$(cat "$run/supervisor")"
+    wait "$launcher" 2>/dev/null
+    until_true 20 nobody && [[ $(lines "$run/orphans") == 3 ]]
+    expect "${FUNCNAME[0]}" $?
+}
+
+# The learner's stdout is the run's; everybody else's goes to their logs.
+only_the_learner_talks() {
+    begin "${FUNCNAME[0]}" learner talk actor-0 talk shard-0 talk
+    launch 3
+    kill -TERM "$supervisor"
+    wait "$supervisor"
+    [[ $(cat "$run/out") == 'talk says' ]] &&
+        grep -q 'talk says' "$run/logs/actor-0.log" &&
+        grep -q 'talk says' "$run/logs/shard-0.log"
+    expect "${FUNCNAME[0]}" $?
+}
+
+# A host without a learner ends when its children have.
+ends_without_a_learner() {
+    begin "${FUNCNAME[0]}" actor-0 soon-0 shard-0 exit-0
+    launch 2
+    wait "$supervisor"
+    expect "${FUNCNAME[0]}" $?
+}
+
+# One line and status 2 for a wrong command line.
+refuses_bad_arguments() {
+    run=$scratch/${FUNCNAME[0]}
+    mkdir -p "$run"
+    local bad=0 arguments
+    for arguments in '' "--run=$run" "--run=$run --" "--run=$run -- learner" \
+        "--run=$run --lifeline=77 -- learner true" "--runs=$run -- learner true"; do
+        # shellcheck disable=SC2086 # words on purpose
+        "$supervise" $arguments >"$run/out" 2>"$run/err"
+        [[ $? == 2 && $(lines "$run/err") == 1 ]] || bad=1
+    done
+    expect "${FUNCNAME[0]}" "$bad"
+}
+
+launcher=''
+command=()
+cases=(refuses_bad_arguments restarts_only_crashes restarts_the_killed
+    ends_with_the_learner reports_the_last_actor_refused
+    goes_on_with_another_actor refuses_a_missing_program stops_in_order
+    kills_the_deaf second_signal_kills nobody_else_holds_the_lifeline
+    killed_supervisor_leaves_nothing killed_supervisor_starts_nothing
+    killed_launcher_leaves_nothing killed_pair_leaves_nothing
+    only_the_learner_talks ends_without_a_learner)
+for c in "${cases[@]}"; do "$c"; done
+rm -rf "$scratch"
+exit "$failed"
