@@ -1,0 +1,114 @@
+#!/bin/bash
+# Installs what the project needs from Debian, and only what is missing.
+#
+#   deploy/install.sh [--no-install] [--tests] [--slow]
+#
+# --tests adds what the test suite alone uses, --slow what `tests/run.sh --all`
+# adds to that. With --no-install nothing is installed: missing packages are
+# named and the exit status is 2. Libraries elsewhere count as present where
+# pkg-config finds them (PKG_CONFIG_PATH), a MuJoCo tree where $MUJOCO names it.
+# Exit status: 0 all is present, 2 not.
+set -eu
+
+# what shows that a package's part is there: a command, a pkg-config name or
+# (with a slash) a file
+needed() {
+    cat <<'LIST'
+gcc                     gcc
+libc6-dev               /usr/include/stdio.h
+pkg-config              pkg-config
+meson                   meson
+ninja-build             ninja
+libzmq3-dev             pc:libzmq
+libprotobuf-c-dev       pc:libprotobuf-c
+protobuf-c-compiler     protoc-c
+libopenblas-pthread-dev pc:openblas
+libmujoco-dev           mujoco
+libuv1-dev              pc:libuv
+libinih-dev             pc:inih
+libcjson-dev            pc:libcjson
+libcmocka-dev           pc:cmocka
+gnuplot-nox             gnuplot
+LIST
+    if [ "$tests" = yes ]; then
+        echo 'shellcheck shellcheck'
+    fi
+    if [ "$slow" = yes ]; then
+        cat <<'LIST'
+valgrind    valgrind
+clang       clang
+debootstrap debootstrap
+python3-pip pip3
+LIST
+    fi
+}
+
+present() { # package, probe
+    case $2 in
+    pc:*) pkg-config --exists "${2#pc:}" 2>/dev/null ;;
+    mujoco)
+        [ -e "${MUJOCO:-}/include/mujoco/mujoco.h" ] ||
+            [ -e /usr/include/mujoco/mujoco.h ] ||
+            [ -e /usr/local/include/mujoco/mujoco.h ]
+        ;;
+    /*) [ -e "$2" ] ;;
+    *) PATH=$PATH:/usr/sbin:/sbin command -v "$2" >/dev/null ;;
+    esac
+}
+
+find_missing() {
+    local package probe
+    missing=()
+    while read -r package probe; do
+        present "$package" "$probe" || missing+=("$package")
+    done < <(needed)
+}
+
+refuse() {
+    printf 'install: %s\n' "$*" >&2
+    exit 2
+}
+
+apt() {
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get -q -o DPkg::Lock::Timeout=300 "$@" </dev/null >&2
+}
+
+install=yes tests=no slow=no
+for argument; do
+    case $argument in
+    --no-install) install=no ;;
+    --tests) tests=yes ;;
+    --slow) tests=yes slow=yes ;;
+    *) refuse "unknown argument '$argument': --no-install, --tests or --slow" ;;
+    esac
+done
+
+find_missing
+((${#missing[@]})) || exit 0
+if [ "$install" = no ]; then
+    refuse "missing: ${missing[*]} (install them, or leave out --no-install)"
+fi
+if ! command -v apt-get >/dev/null; then
+    refuse "missing: ${missing[*]}, and this is not Debian: install them by hand"
+fi
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null ||
+        refuse "missing, as root: apt-get install ${missing[*]}"
+    as_root=(sudo)
+    echo "install: asking for sudo, to install packages" >&2
+fi
+echo "install: installing ${missing[*]}" >&2
+
+# package lists may be missing or old: ask for new ones only then
+"${as_root[@]}" apt-get -qq -s install --no-install-recommends \
+    "${missing[@]}" >/dev/null 2>&1 </dev/null || apt update ||
+    refuse "apt-get update failed: is there a network?"
+apt install -y --no-install-recommends "${missing[@]}" ||
+    { apt update && apt install -y --no-install-recommends "${missing[@]}"; } ||
+    refuse "apt-get could not install: ${missing[*]}"
+
+find_missing
+((${#missing[@]} == 0)) || refuse "installed, but not found: ${missing[*]}"

@@ -1,0 +1,65 @@
+#!/bin/bash
+# Every #include against the layers: a folder leans only on those below it, and
+# a third party's header stands only where it belongs. Prints `ok NAME` or
+# `not ok NAME` a rule; exits non-zero if one is broken.
+set -u
+cd -- "$(dirname -- "$(readlink -f -- "$0")")/../.." || exit 1
+failed=0
+
+# "file:line:#include ..." of all sources of these folders
+includes() {
+    grep -rnE --include='*.c' --include='*.h' '^[[:space:]]*#[[:space:]]*include' "$@"
+}
+
+check() { # rule's name; stdin: lines that break it
+    local broken
+    broken=$(cat)
+    if [[ -z $broken ]]; then
+        echo "ok $1"
+    else
+        echo "not ok $1"
+        printf '# %s\n' "$broken"
+        failed=1
+    fi
+}
+
+# folder -> folders it may include with quotes
+only() { # folder, others
+    includes "$1" | grep '"' | grep -vE "\"($1${2:+|$2})/[^\"]*\"" |
+        grep -vE '"softq\.pb-c\.h"' | check "$1_includes_only_itself${2:+_and_${2//|/_and_}}"
+}
+
+# third party's header -> files it may stand in
+keep() { # rule's name, header's pattern, files' pattern
+    includes actor common learner proto replay | grep -E "[<\"]($2)[>\"]" |
+        grep -vE "^($3):" | check "$1"
+}
+
+only common ''
+only proto 'common'
+only actor 'common|proto'
+only replay 'common|proto'
+only learner 'common|proto'
+
+includes actor common learner proto replay tests | grep -E '"\.\.?/' |
+    check paths_start_at_the_root
+keep only_mlp_calls_cblas 'cblas\.h|openblas.*' 'common/mlp\.c|learner/(pool|main)\.c'
+keep only_wire_knows_protobuf '.*pb-c\.h|protobuf-c.*' \
+    'proto/wire[a-z_]*\.[ch]'
+keep only_actors_know_mujoco 'mujoco/.*' 'actor/tasks/[a-z_]*\.[ch]'
+keep common_knows_no_sockets 'uv\.h|zmq\.h' '(actor|learner|proto|replay)/.*'
+
+# pure modules: no loop, no socket, neither directly nor through a header
+pure='common/.*|proto/wire.*|actor/(env|rollout|outbox|window|tasks/.*)\.[ch]'
+pure+='|replay/(ring|ring_file|dedup|crc32c)\.[ch]'
+pure+='|learner/(soft_value|svgd|adam|ddpg|limiter|algorithm[a-z_]*)\.[ch]'
+loops='uv\.h|zmq\.h|proto/(link|link_socket|lifecycle|sockpoll)\.h'
+includes actor common learner proto replay | grep -E "^($pure):" |
+    grep -E "[<\"]($loops)[>\"]" | check pure_modules_know_no_loop
+
+# the top level is exactly this, build folders and runs aside
+find . -mindepth 1 -maxdepth 1 ! -name '.*' ! -name 'build*' ! -name runs \
+    -printf '%f\n' | grep -vxE \
+    'meson\.build|meson_options\.txt|README\.md|LICENSE|actor|learner|replay|proto|common|deploy|tests' |
+    check top_level_is_as_designed
+exit "$failed"
