@@ -80,7 +80,7 @@ static struct wire_topology topology(struct house *h, struct wire_shard *list) {
             (struct wire_shard){.index = i,
                                 .incarnation = h->shards[i].self.incarnation,
                                 .state = h->state[i]};
-        snprintf(list[i].address, sizeof(list[i].address), "%s",
+        snprintf(list[i].address, sizeof(list[i].address), "%.127s",
                  h->shards[i].server.endpoint);
     }
     return t;
