@@ -1,0 +1,86 @@
+#!/bin/bash
+# kill -9 of any process of a run: it ends well, no acknowledged transition is
+# missing, and nothing stays behind.
+set -u
+# shellcheck source=tests/system/lib.sh
+. "$(dirname "$0")/../system/lib.sh"
+
+# Batches in the actor's log of acknowledgements that no ring holds whole.
+missing_batches() { # run
+    "$(program ring_dump)" "$1"/replay/shard-*.ring |
+        awk -v acks="$1.acks" '
+            $5 == 1 { stored[$1, $2, $3] = $4 }
+            END {
+                while ((getline line < acks) > 0) {
+                    split(line, f, " ")
+                    n++
+                    missing += stored[f[1], f[2], f[3]] != f[4]
+                }
+                print missing + 0, n + 0
+            }'
+}
+
+# Kill one of the run's processes with that name; wait for its successor.
+kill_one() { # run, program
+    local old new
+    old=$(pids_of "$1" "$2" | head -n 1)
+    [[ -n $old ]] || return 1
+    kill -9 "$old"
+    replaced() {
+        new=$(pids_of "$1" "$2" | grep -vx "$old" | head -n 1)
+        [[ -n $new ]]
+    }
+    within 10 replaced "$1" "$2"
+}
+
+nothing_acknowledged_is_lost() {
+    local run=$work/killed shards=$1 name step=0 status missing
+    launch "$run" --max_updates=4000 --shards="$shards" --ack_log="$run.acks"
+    for name in softq-actor softq-replay softq-learner softq-replay; do
+        step=$((step + 500))
+        if ! within 60 has_updates "$run" $step || ! kill_one "$run" $name; then
+            not_ok "${FUNCNAME[0]}" "no $name at $step: $(tail -n 3 "$run.err")"
+            return
+        fi
+    done
+    status=$(finish "$launcher" 120)
+    missing=$(missing_batches "$run")
+    if [[ $status != 0 ]] || ! has_evaluation "$run"; then
+        not_ok "${FUNCNAME[0]}" "status $status: $(tail -n 3 "$run.err")"
+    elif [[ $missing != "0 "* || $missing == *" 0" ]]; then
+        not_ok "${FUNCNAME[0]}" "missing, of: $missing batches"
+    else
+        ok "${FUNCNAME[0]} ($shards shards, ${missing#* } batches)"
+    fi
+    rm -rf "$run" "$run".*
+}
+
+nothing_stays_behind() { # who is killed: its program
+    local run=$work/launcher victim
+    launch "$run" --max_updates=1000000
+    if ! within 60 has_updates "$run" 100; then
+        not_ok "${FUNCNAME[0]} $1" "did not start: $(tail -n 3 "$run.err")"
+        return
+    fi
+    if [[ $1 == launcher ]]; then
+        victim=$launcher
+    else
+        victim=$(processes_of "$run" | awk '/deploy\/supervise/ { print $1 }' |
+            head -n 1)
+    fi
+    kill -9 "$victim"
+    if within 15 gone "$run"; then
+        ok "${FUNCNAME[0]} after kill -9 of the $1"
+    else
+        not_ok "${FUNCNAME[0]} after kill -9 of the $1" \
+            "$(processes_of "$run" | cut -c 1-120)"
+    fi
+    wait "$launcher" 2>/dev/null
+    rm -rf "$run" "$run".*
+}
+
+nothing_acknowledged_is_lost 1
+nothing_acknowledged_is_lost 2
+nothing_stays_behind launcher
+nothing_stays_behind supervisor
+summary

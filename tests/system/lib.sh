@@ -1,0 +1,132 @@
+# Sourced by the system tests: real processes in a folder of their own under
+# /tmp, found by it again. Every case prints `ok NAME` or `not ok NAME: why`.
+# shellcheck shell=bash
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+build=$(cd "$root" && cd "${SOFTQ_BUILD:-build}" 2>/dev/null && pwd) || {
+    echo "not ok build: there is no ${SOFTQ_BUILD:-build}"
+    exit 1
+}
+bin=$build/bin
+[[ -d $bin ]] || bin=$build
+export SOFTQ_BUILD=$build
+work=$(mktemp -d /tmp/softq-test-XXXXXX)
+failures=0 skips=0 failed_run=''
+
+ok() {
+    echo "ok $1"
+}
+
+not_ok() { # name, why
+    echo "not ok $1${2:+: $2}"
+    failures=$((failures + 1))
+    failed_run=$work
+}
+
+skip() { # name, why
+    echo "skip $1: $2"
+    skips=$((skips + 1))
+}
+
+program() { # a binary by its name
+    local found
+    found=$(find "$build" -maxdepth 2 -name "$1" -type f -perm -u+x | head -n 1)
+    echo "${found:-$build/$1}"
+}
+
+# Live processes whose command line names the word (a run's folder).
+processes_of() {
+    local dir stat line
+    for dir in /proc/[0-9]*; do
+        [[ ${dir#/proc/} != "$$" && ${dir#/proc/} != "$BASHPID" ]] || continue
+        { line=$(tr '\0' ' ' <"$dir/cmdline"); } 2>/dev/null || continue
+        [[ $line == *"$1"* ]] || continue
+        { stat=$(<"$dir/stat"); } 2>/dev/null || continue
+        stat=${stat##*) }
+        [[ ${stat:0:1} == [ZX] ]] || echo "${dir#/proc/} $line"
+    done
+}
+
+pids_of() { # run, program
+    processes_of "$1" | awk -v name="$2" '$2 ~ name "$" { print $1 }'
+}
+
+# Wait until the command succeeds, at most that many seconds.
+within() {
+    local end=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        ((SECONDS < end)) || return 1
+        sleep 0.1
+    done
+}
+
+gone() {
+    [[ -z $(processes_of "$1") ]]
+}
+
+updates_of() { # the newest row of progress.csv
+    tail -n 1 "$1/progress.csv" 2>/dev/null | cut -d, -f2
+}
+
+has_updates() { # run, how many
+    local n
+    n=$(updates_of "$1")
+    [[ $n =~ ^[0-9]+$ ]] && ((n >= $2))
+}
+
+# A run of the multigoal task in the background, its launcher in $launcher. A
+# script's background jobs ignore Ctrl-C; this one must not.
+small=(--no-install --warmup=200 --units=32 --value_particles=8
+    --particles_fixed=4 --particles_moved=4 --minibatch=16
+    --replay_size=200000 --evaluation_episodes=20 --checkpoint_seconds=1
+    --progress=lines --idle_priority=false)
+
+# shellcheck disable=SC2034 # the scripts read $launcher
+launch() { # run, further options
+    local run=$1
+    shift
+    env --default-signal=INT "$root/deploy/local.sh" multigoal "${small[@]}" \
+        --run_dir="$run" "$@" >"$run.out" 2>"$run.err" </dev/null &
+    launcher=$!
+}
+
+ended() {
+    ! kill -0 "$1" 2>/dev/null
+}
+
+# The launcher's status, or "late" after so many seconds.
+finish() { # launcher, seconds
+    if within "$2" ended "$1"; then
+        wait "$1"
+        echo $?
+    else
+        echo late
+    fi
+}
+
+has_evaluation() {
+    local key
+    for key in episodes mean_return std_return min_return max_return \
+        mean_length goal_counts success_rate; do
+        grep -q "\"$key\"" "$1/evaluation.json" 2>/dev/null || return 1
+    done
+}
+
+clean_up() {
+    local pid
+    for pid in $(processes_of "$work" | cut -d' ' -f1); do
+        kill -9 "$pid" 2>/dev/null
+    done
+    if [[ -n $failed_run && -n ${SOFTQ_KEEP-} ]]; then
+        echo "kept: $failed_run"
+    else
+        rm -rf "$work"
+    fi
+}
+trap clean_up EXIT
+
+# The last line of every script.
+summary() {
+    ((failures == 0))
+}

@@ -1,0 +1,76 @@
+#!/bin/bash
+# Whole runs from the launcher's side: an end, two at once, Ctrl-C and resume.
+set -u
+# shellcheck source=tests/system/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+a_short_run_ends_with_an_evaluation() {
+    local run=$work/short
+    launch "$run" --max_updates=600
+    local status
+    status=$(finish "$launcher" 90)
+    if [[ $status != 0 ]]; then
+        not_ok "${FUNCNAME[0]}" "status $status: $(tail -n 3 "$run.err")"
+    elif ! has_evaluation "$run"; then
+        not_ok "${FUNCNAME[0]}" "no complete evaluation.json"
+    elif ! gone "$run"; then
+        not_ok "${FUNCNAME[0]}" "left behind: $(processes_of "$run")"
+    elif [[ $(updates_of "$run") != 600 ]]; then
+        not_ok "${FUNCNAME[0]}" "updates: $(updates_of "$run")"
+    else
+        ok "${FUNCNAME[0]}"
+    fi
+}
+
+two_runs_share_the_machine() {
+    local one=$work/one two=$work/two first second a b
+    launch "$one" --max_updates=500 --seed=1
+    first=$launcher
+    launch "$two" --max_updates=500 --seed=2
+    second=$launcher
+    a=$(finish "$first" 90)
+    b=$(finish "$second" 90)
+    if [[ $a == 0 && $b == 0 ]] && has_evaluation "$one" &&
+        has_evaluation "$two"; then
+        ok "${FUNCNAME[0]}"
+    else
+        not_ok "${FUNCNAME[0]}" "$a, $b: $(tail -n 3 "$one.err" "$two.err")"
+    fi
+}
+
+ctrl_c_leaves_a_checkpoint_that_resumes() {
+    local run=$work/interrupted status at
+    launch "$run" --max_updates=3000
+    if ! within 60 has_updates "$run" 500; then
+        not_ok "${FUNCNAME[0]}" "did not start: $(tail -n 3 "$run.err")"
+        return
+    fi
+    kill -INT "$launcher"
+    status=$(finish "$launcher" 15)
+    if [[ $status == late ]] || ! within 2 gone "$run"; then
+        not_ok "${FUNCNAME[0]}" "still there: $(processes_of "$run")"
+        return
+    fi
+    at=$(updates_of "$run")
+    if ! compgen -G "$run/checkpoints/*.safetensors" >/dev/null; then
+        not_ok "${FUNCNAME[0]}" "no checkpoint"
+        return
+    fi
+    env --default-signal=INT "$root/deploy/local.sh" --no-install \
+        --resume "$run" --progress=lines >"$run.out" 2>"$run.err" &
+    status=$(finish $! 120)
+    if [[ $status != 0 || $(updates_of "$run") != 3000 ]]; then
+        not_ok "${FUNCNAME[0]}" "resumed: status $status, from ${at:-?} to \
+$(updates_of "$run"): $(tail -n 3 "$run.err")"
+    elif awk -F, 'NR > 2 && $2 + 0 < last { bad = 1 } { last = $2 + 0 }
+            END { exit !bad }' "$run/progress.csv"; then
+        not_ok "${FUNCNAME[0]}" "progress.csv goes back"
+    else
+        ok "${FUNCNAME[0]}"
+    fi
+}
+
+a_short_run_ends_with_an_evaluation
+two_runs_share_the_machine
+ctrl_c_leaves_a_checkpoint_that_resumes
+summary
