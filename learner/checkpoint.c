@@ -1,0 +1,281 @@
+#include "learner/checkpoint.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/rundir.h"
+
+enum { N_COUNTERS = 9, N_NOTES = 6, NAME_LEN = 10 + 1 + 12 + 12 };
+
+static size_t element_size(enum tensors_type type) {
+    return type == TENSORS_F32 ? 4 : 8;
+}
+
+static size_t data_size(const struct tensors_entry *entry) {
+    size_t n = element_size(entry->type);
+    for (size_t i = 0; i < entry->rank; i++) n *= entry->shape[i];
+    return n;
+}
+
+struct checkpoint *checkpoint_copy(const struct tensors_entry *entries,
+                                   size_t n) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < n; i++) bytes += (data_size(&entries[i]) + 7) & ~7u;
+    struct checkpoint *checkpoint = calloc(1, sizeof(*checkpoint));
+    struct tensors_entry *copies = calloc(n + 1, sizeof(*copies));
+    char *block = malloc(bytes + 1);
+    if (checkpoint == NULL || copies == NULL || block == NULL) {
+        free(checkpoint);
+        free(copies);
+        free(block);
+        return NULL;
+    }
+    checkpoint->tensors.n = n;
+    checkpoint->tensors.entries = copies;
+    checkpoint->copy = block;
+    for (size_t i = 0; i < n; i++) {
+        copies[i] = entries[i];
+        copies[i].data = block;
+        memcpy(block, entries[i].data, data_size(&entries[i]));
+        block += (data_size(&entries[i]) + 7) & ~(size_t)7;
+    }
+    return checkpoint;
+}
+
+void checkpoint_free(struct checkpoint *checkpoint) {
+    if (checkpoint == NULL) return;
+    if (checkpoint->copy != NULL) {
+        free(checkpoint->tensors.entries);
+        free(checkpoint->copy);
+    } else {
+        tensors_finish(&checkpoint->tensors);
+    }
+    free(checkpoint);
+}
+
+/* A counter as it stands in the file: one number, rank 0. */
+struct counter {
+    const char *name;
+    enum tensors_type type;
+    union {
+        uint64_t u;
+        double d;
+    };
+};
+
+static void list_counters(struct counter list[N_COUNTERS],
+                          const struct checkpoint_counters *c) {
+    const struct counter all[N_COUNTERS] = {
+        {"counter.generation", TENSORS_U64, {.u = c->generation}},
+        {"counter.updates", TENSORS_U64, {.u = c->updates}},
+        {"counter.noise", TENSORS_U64, {.u = c->rng_counter}},
+        {"limiter.inserted", TENSORS_U64, {.u = (uint64_t)c->limiter.inserted}},
+        {"limiter.updates", TENSORS_U64, {.u = (uint64_t)c->limiter.updates}},
+        {"limiter.u0", TENSORS_U64, {.u = (uint64_t)c->limiter.u0}},
+        {"limiter.i0", TENSORS_U64, {.u = (uint64_t)c->limiter.i0}},
+        {"limiter.warm", TENSORS_U64, {.u = c->limiter.warm}},
+        {"limiter.ratio", TENSORS_F64, {.d = c->limiter.ratio}},
+    };
+    memcpy(list, all, sizeof(all));
+}
+
+static void take_counters(struct checkpoint_counters *c,
+                          const struct counter list[N_COUNTERS]) {
+    *c = (struct checkpoint_counters){
+        .generation = list[0].u,
+        .updates = list[1].u,
+        .rng_counter = list[2].u,
+        .limiter = {.inserted = (int64_t)list[3].u,
+                    .updates = (int64_t)list[4].u,
+                    .u0 = (int64_t)list[5].u,
+                    .i0 = (int64_t)list[6].u,
+                    .warm = list[7].u != 0,
+                    .ratio = list[8].d},
+    };
+}
+
+/* <generation>-<updates>.safetensors */
+static bool is_checkpoint(const char *name) {
+    uint64_t generation, updates;
+    int end = -1;
+    sscanf(name, "%10" SCNu64 "-%12" SCNu64 ".safetensors%n", &generation,
+           &updates, &end);
+    return end == NAME_LEN && name[end] == '\0';
+}
+
+static int newest_first(const void *x, const void *y) {
+    return strcmp(y, x);
+}
+
+/* Names of the run's checkpoints, newest first, malloc'ed; their number or a
+ * negative errno. */
+static long list_files(char (**names)[NAME_LEN + 1], const char *folder) {
+    DIR *dir = opendir(folder);
+    if (dir == NULL) return -errno;
+    size_t n = 0, room = 0;
+    *names = NULL;
+    const struct dirent *entry;
+    while ((entry = readdir(dir)) != NULL) {
+        if (!is_checkpoint(entry->d_name)) continue;
+        if (n == room) {
+            room = 2 * room + 16;
+            void *more = realloc(*names, room * sizeof(**names));
+            if (more == NULL) {
+                free(*names);
+                closedir(dir);
+                return -ENOMEM;
+            }
+            *names = more;
+        }
+        memcpy((*names)[n++], entry->d_name, NAME_LEN + 1);
+    }
+    closedir(dir);
+    if (n > 1) qsort(*names, n, sizeof(**names), newest_first);
+    return (long)n;
+}
+
+static void prune(const char *folder, size_t keep) {
+    char (*names)[NAME_LEN + 1];
+    long n = list_files(&names, folder);
+    for (long i = (long)keep; i < n; i++) {
+        char path[4096];
+        int len = snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
+        if (len < (int)sizeof(path)) unlink(path); // next time, if it fails
+    }
+    if (n >= 0) free(names);
+}
+
+int checkpoint_write(const struct checkpoint *checkpoint, const char *run,
+                     size_t keep) {
+    const size_t n = checkpoint->tensors.n;
+    char folder[3072], path[4096], S[24], A[24], units[24];
+    int rc = rundir_path(folder, sizeof(folder), run, "checkpoints");
+    if (rc != 0) return rc;
+    snprintf(path, sizeof(path),
+             "%s/%010" PRIu64 "-%012" PRIu64 ".safetensors", folder,
+             checkpoint->counters.generation, checkpoint->counters.updates);
+    snprintf(S, sizeof(S), "%" PRIu64, checkpoint->S);
+    snprintf(A, sizeof(A), "%" PRIu64, checkpoint->A);
+    snprintf(units, sizeof(units), "%" PRIu64, checkpoint->units);
+
+    struct tensors_entry *entries = calloc(n + N_COUNTERS, sizeof(*entries));
+    if (entries == NULL) return -ENOMEM;
+    memcpy(entries, checkpoint->tensors.entries, n * sizeof(*entries));
+    struct counter list[N_COUNTERS];
+    list_counters(list, &checkpoint->counters);
+    for (size_t i = 0; i < N_COUNTERS; i++) {
+        struct tensors_entry *entry = &entries[n + i];
+        snprintf(entry->name, sizeof(entry->name), "%s", list[i].name);
+        entry->type = list[i].type;
+        entry->data = &list[i].u;
+    }
+    struct tensors_note notes[N_NOTES] = {
+        {"task", (char *)checkpoint->task}, {"obs_dim", S},
+        {"act_dim", A},                     {"units", units},
+        {"algorithm", "sql"},               {"format", "1"},
+    };
+    const struct tensors file = {.n = n + N_COUNTERS,
+                                 .n_notes = N_NOTES,
+                                 .entries = entries,
+                                 .notes = notes};
+    rc = tensors_write(path, &file);
+    free(entries);
+    if (rc == 0) prune(folder, keep);
+    return rc;
+}
+
+static int read_number(uint64_t *x, const struct tensors *tensors,
+                       const char *key) {
+    const char *text = tensors_note(tensors, key);
+    int end = -1;
+    if (text == NULL || sscanf(text, "%10" SCNu64 "%n", x, &end) != 1 ||
+        text[end] != '\0') {
+        return -EBADMSG;
+    }
+    return 0;
+}
+
+static int read_notes(struct checkpoint *checkpoint, char *why, size_t n) {
+    const struct tensors *tensors = &checkpoint->tensors;
+    const char *task = tensors_note(tensors, "task");
+    const char *format = tensors_note(tensors, "format");
+    if (format == NULL || strcmp(format, "1") != 0) {
+        snprintf(why, n, "format %s, expected 1", format ? format : "missing");
+        return -EBADMSG;
+    }
+    if (task == NULL || strlen(task) >= sizeof(checkpoint->task) ||
+        read_number(&checkpoint->S, tensors, "obs_dim") != 0 ||
+        read_number(&checkpoint->A, tensors, "act_dim") != 0 ||
+        read_number(&checkpoint->units, tensors, "units") != 0) {
+        snprintf(why, n, "task, obs_dim, act_dim or units is missing");
+        return -EBADMSG;
+    }
+    strcpy(checkpoint->task, task);
+    return 0;
+}
+
+static int read_counters(struct checkpoint *checkpoint, char *why, size_t n) {
+    struct counter list[N_COUNTERS];
+    list_counters(list, &checkpoint->counters);
+    for (size_t i = 0; i < N_COUNTERS; i++) {
+        const struct tensors_entry *entry =
+            tensors_find(&checkpoint->tensors, list[i].name);
+        if (entry == NULL || entry->type != list[i].type ||
+            data_size(entry) != 8) {
+            snprintf(why, n, "%s is missing", list[i].name);
+            return -EBADMSG;
+        }
+        memcpy(&list[i].u, entry->data, 8);
+    }
+    take_counters(&checkpoint->counters, list);
+    return 0;
+}
+
+int checkpoint_read(struct checkpoint **out, const char *path, char *why,
+                    size_t n) {
+    struct checkpoint *checkpoint = calloc(1, sizeof(*checkpoint));
+    if (checkpoint == NULL) return -ENOMEM;
+    int rc = tensors_read(&checkpoint->tensors, path, why, n);
+    if (rc != 0) {
+        free(checkpoint);
+        return rc;
+    }
+    rc = read_notes(checkpoint, why, n);
+    if (rc == 0) rc = read_counters(checkpoint, why, n);
+    if (rc != 0) {
+        checkpoint_free(checkpoint);
+        return rc;
+    }
+    *out = checkpoint;
+    return 0;
+}
+
+int checkpoint_newest(struct checkpoint **checkpoint, const char *run) {
+    char folder[3072];
+    int rc = rundir_path(folder, sizeof(folder), run, "checkpoints");
+    if (rc != 0) return rc;
+    char (*names)[NAME_LEN + 1];
+    long n = list_files(&names, folder);
+    if (n < 0) return (int)n;
+
+    rc = n == 0 ? -ENOENT : -EBADMSG;
+    for (long i = 0; i < n; i++) {
+        char path[4096], why[256] = "";
+        snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
+        int read = checkpoint_read(checkpoint, path, why, sizeof(why));
+        if (read == 0) {
+            rc = 0;
+            break;
+        }
+        log_warn("checkpoint %s: %s; trying the one before it", path,
+                 why[0] != '\0' ? why : strerror(-read));
+    }
+    free(names);
+    return rc;
+}

@@ -1,0 +1,404 @@
+#include "learner/dialogue.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "learner/cycle.h"
+#include "learner/learner.h"
+#include "learner/status.h"
+
+static const char *role_name(enum wire_role role) {
+    switch (role) {
+    case WIRE_ACTOR: return "actor";
+    case WIRE_SHARD: return "shard";
+    case WIRE_EVALUATOR: return "evaluator";
+    case WIRE_OBSERVER: return "observer";
+    }
+    return "peer";
+}
+
+void dialogue_send(struct learner *learner, const struct registry_peer *peer,
+                   const struct wire_message *message) {
+    int rc = link_server_send(&learner->server, &peer->route, message);
+    if (rc != 0) {
+        log_debug("%s to %s: %s", wire_type_name(message->type), peer->name,
+                  strerror(-rc));
+    }
+}
+
+/* In words why a message was not accepted. */
+static void __attribute__((format(printf, 5, 6)))
+refuse(struct learner *learner, const struct link_route *to,
+       const struct wire_message *message, enum wire_refusal code,
+       const char *format, ...) {
+    struct wire_message answer = {
+        .type = WIRE_REFUSED,
+        .refused = {.about = message->type, .code = code}};
+    va_list args;
+    va_start(args, format);
+    vsnprintf(answer.refused.reason, sizeof(answer.refused.reason), format,
+              args);
+    va_end(args);
+    learner->refused++;
+    log_warn("%s of %s refused: %s", wire_type_name(message->type),
+             message->name, answer.refused.reason);
+    (void)link_server_send(&learner->server, to, &answer); // or it asks again
+}
+
+static void send_go(struct learner *learner, const struct registry_peer *peer) {
+    dialogue_send(learner, peer, &(struct wire_message){.type = WIRE_GO});
+}
+
+static void send_topology(struct learner *learner,
+                          struct registry_peer *peer) {
+    struct wire_shard shards[WIRE_MAX_SHARDS];
+    dialogue_send(
+        learner, peer,
+        &(struct wire_message){
+            .type = WIRE_TOPOLOGY,
+            .topology = registry_topology(&learner->registry, shards)});
+    peer->progress.topology = learner->registry.topology;
+}
+
+void dialogue_topology(struct learner *learner) {
+    for (size_t i = 0; i < learner->registry.n_peers; i++) {
+        struct registry_peer *peer = learner->registry.peers[i];
+        if (peer->here && peer->progress.welcomed) {
+            send_topology(learner, peer);
+        }
+    }
+}
+
+/* Only once the rank is on disk, or a crash could give it to another name. */
+static void welcome(struct learner *learner, struct registry_peer *peer) {
+    if (peer->rank >= learner->saver.state_names) return;
+    struct wire_shard shards[WIRE_MAX_SHARDS];
+    dialogue_send(
+        learner, peer,
+        &(struct wire_message){
+            .type = WIRE_WELCOME,
+            .welcome = {.rank = peer->rank,
+                        .options = learner->options,
+                        .options_len = learner->options_len,
+                        .topology = registry_topology(&learner->registry,
+                                                      shards)}});
+    peer->progress.welcomed = true;
+    peer->progress.topology = learner->registry.topology;
+}
+
+void dialogue_welcome_all(struct learner *learner) {
+    for (size_t i = 0; i < learner->registry.n_peers; i++) {
+        struct registry_peer *peer = learner->registry.peers[i];
+        if (peer->here && !peer->progress.welcomed) welcome(learner, peer);
+    }
+}
+
+static void on_hello(struct learner *learner, const struct link_route *from,
+                     const struct wire_message *message,
+                     struct registry_peer *peer,
+                     enum registry_verdict verdict) {
+    if (verdict == REGISTRY_FULL) {
+        refuse(learner, from, message, WIRE_CODE_FINAL, "this run knows too many names");
+        return;
+    }
+    if (peer->role == WIRE_SHARD && peer->endpoint[0] == '\0') {
+        refuse(learner, from, message, WIRE_CODE_FINAL, "a shard must say where it is bound");
+        return;
+    }
+    if (verdict == REGISTRY_NEW) {
+        log_info("%s %s is here (rank %" PRIu64 ")", role_name(peer->role),
+                 peer->name, peer->rank);
+        if (peer->rank >= learner->saver.state_names) saver_state(learner);
+    }
+    welcome(learner, peer);
+}
+
+static void on_ready(struct learner *learner, const struct link_route *from,
+                     const struct wire_message *message,
+                     struct registry_peer *peer) {
+    const struct wire_spec spec = message->ready;
+    struct wire_spec *known = &learner->registry.spec;
+    if (peer->role != WIRE_ACTOR && peer->role != WIRE_EVALUATOR) {
+        refuse(learner, from, message, WIRE_CODE_FINAL, "only an actor has a task");
+        return;
+    }
+    if (spec.obs_dim == 0 || spec.act_dim == 0) {
+        refuse(learner, from, message, WIRE_CODE_FINAL, "an observation or action of 0");
+        return;
+    }
+    if (known->obs_dim == 0) {
+        int status = cycle_start(learner, spec);
+        if (status != 0) {
+            learner_end(learner, status, "the learner could not begin");
+            return;
+        }
+        registry_fix_spec(&learner->registry, spec);
+        saver_state(learner);
+        dialogue_topology(learner);
+    } else if (known->obs_dim != spec.obs_dim ||
+               known->act_dim != spec.act_dim) {
+        refuse(learner, from, message, WIRE_CODE_FINAL,
+               "task %s has observations of %u and actions of %u in this run, "
+               "yours has %u and %u",
+               learner->config.task, known->obs_dim, known->act_dim,
+               spec.obs_dim, spec.act_dim);
+        return;
+    }
+    peer->progress.ready = true;
+    send_go(learner, peer);
+}
+
+/* Why this shard cannot be listed, into why (n bytes); false: it can. */
+static bool shard_unfit(struct learner *learner,
+                        const struct registry_peer *peer,
+                        const struct wire_shard_ready *ready, char *why,
+                        size_t n) {
+    const struct registry *registry = &learner->registry;
+    if (ready->spec.obs_dim != registry->spec.obs_dim ||
+        ready->spec.act_dim != registry->spec.act_dim) {
+        snprintf(why, n,
+                 "rows of %u and %u, this run has observations of %u and "
+                 "actions of %u",
+                 ready->spec.obs_dim, ready->spec.act_dim,
+                 registry->spec.obs_dim, registry->spec.act_dim);
+        return true;
+    }
+    if (ready->capacity < learner->config.minibatch) {
+        snprintf(why, n, "room for %" PRIu64 " rows is less than a minibatch",
+                 ready->capacity);
+        return true;
+    }
+    for (size_t i = 0; i < registry->n_shards; i++) {
+        const struct registry_shard *other = &registry->shards[i];
+        if (other->ring_id == ready->ring_id && other->index != peer->index &&
+            registry_serves(registry, other)) {
+            snprintf(why, n, "shard %u serves a copy of the same ring",
+                     other->index);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void on_shard_ready(struct learner *learner,
+                           const struct link_route *from,
+                           const struct wire_message *message,
+                           struct registry_peer *peer) {
+    const struct wire_shard_ready *ready = &message->shard_ready;
+    char why[160];
+    if (peer->role != WIRE_SHARD) {
+        refuse(learner, from, message, WIRE_CODE_FINAL, "only a shard has a ring");
+        return;
+    }
+    if (learner->registry.spec.obs_dim == 0) return; // it asks again
+    if (shard_unfit(learner, peer, ready, why, sizeof(why))) {
+        refuse(learner, from, message, WIRE_CODE_FINAL, "%s", why);
+        return;
+    }
+    if (limiter_report(&learner->limiter, ready->ring_id, ready->stored,
+                       ready->present, ready->capacity) != 0) {
+        refuse(learner, from, message, WIRE_CODE_FINAL, "this run knows too many rings");
+        return;
+    }
+    const uint64_t before = learner->registry.topology;
+    for (size_t i = 0; i < learner->registry.n_shards; i++) {
+        // whoever had this index with another ring
+        const struct registry_shard *old = &learner->registry.shards[i];
+        if (old->index == peer->index && old->ring_id != ready->ring_id) {
+            limiter_list(&learner->limiter, old->ring_id, false);
+        }
+    }
+    if (registry_list(&learner->registry, peer, ready) == NULL) {
+        refuse(learner, from, message, WIRE_CODE_FINAL, "%d shards are the most",
+               WIRE_MAX_SHARDS);
+        return;
+    }
+    limiter_list(&learner->limiter, ready->ring_id, true);
+    peer->progress.ready = true;
+    send_go(learner, peer);
+    if (learner->registry.topology != before) {
+        log_info("shard %u listed: %" PRIu64 " rows of %" PRIu64 " at %s",
+                 peer->index, ready->present, ready->capacity, peer->endpoint);
+        saver_state(learner);
+        dialogue_topology(learner);
+    }
+    cycle_pump(learner);
+}
+
+static void on_heartbeat(struct learner *learner,
+                         const struct wire_message *message,
+                         struct registry_peer *peer) {
+    const struct wire_counters *counters = &message->heartbeat.counters;
+    peer->progress.counters = *counters;
+    struct registry_shard *shard = registry_shard_of(&learner->registry, peer);
+    if (shard != NULL) {
+        if (shard->state == WIRE_SHARD_DEAD) {
+            // declared dead by silence alone: the same process is back
+            shard->state = WIRE_SHARD_LISTED;
+            learner->registry.topology++;
+            limiter_list(&learner->limiter, shard->ring_id, true);
+            log_info("shard %u is back", shard->index);
+            dialogue_topology(learner);
+        }
+        cycle_report(learner, shard, counters->stored, counters->present);
+        cycle_pump(learner);
+    }
+    if (peer->progress.welcomed &&
+        message->heartbeat.topology_version < learner->registry.topology) {
+        send_topology(learner, peer);
+    }
+}
+
+static void on_get_parameters(struct learner *learner,
+                              const struct wire_message *message,
+                              struct registry_peer *peer) {
+    int rc =
+        publish_answer(&learner->publish, &peer->route,
+                       message->get_parameters.have, uv_now(learner->loop));
+    peer->progress.wants_parameters = rc == -EAGAIN;
+}
+
+void dialogue_serve_waiting(struct learner *learner) {
+    for (size_t i = 0; i < learner->registry.n_peers; i++) {
+        struct registry_peer *peer = learner->registry.peers[i];
+        if (!peer->here || !peer->progress.wants_parameters) continue;
+        int rc = publish_answer(&learner->publish, &peer->route, 0,
+                                uv_now(learner->loop));
+        if (rc == -EAGAIN) return; // not yet for the others either
+        peer->progress.wants_parameters = false;
+    }
+}
+
+static void on_minibatch(struct learner *learner,
+                         const struct wire_message *message,
+                         struct registry_peer *peer) {
+    const struct wire_minibatch *minibatch = &message->minibatch;
+    struct registry_shard *shard = registry_shard_of(&learner->registry, peer);
+    if (shard == NULL || learner->trainer == NULL) return;
+    if (feed_answer(&learner->feed, peer->rank, minibatch) == -EBADMSG) {
+        learner->server.bad++;
+    }
+    cycle_report(learner, shard, minibatch->stored, minibatch->size);
+    cycle_pump(learner);
+}
+
+static void on_episodes(struct learner *learner,
+                        const struct wire_message *message,
+                        struct registry_peer *peer) {
+    const struct wire_episodes *episodes = &message->episodes;
+    uint64_t *next = &peer->progress.episodes_next;
+    if (episodes->epoch == peer->incarnation) {
+        for (uint32_t i = 0; i < episodes->n; i++) {
+            if (episodes->first + i < *next) continue;
+            progress_episode(&learner->progress, episodes->list[i].ret);
+            *next = episodes->first + i + 1;
+        }
+    }
+    // an earlier incarnation's are answered too: nobody waits for them
+    dialogue_send(
+        learner, peer,
+        &(struct wire_message){.type = WIRE_RECEIVED,
+                               .received = {.epoch = episodes->epoch,
+                                            .next = *next}});
+}
+
+static void on_status(struct learner *learner, const struct link_route *from) {
+    size_t len = 0;
+    char *text = status_text(learner, &len);
+    if (text == NULL) return; // it asks again
+    (void)link_server_send(
+        &learner->server, from,
+        &(struct wire_message){.type = WIRE_STATUS_REPLY,
+                               .text = {.text = text, .len = len}});
+    free(text);
+}
+
+void dialogue_on_message(struct link_server *server,
+                         const struct link_route *from,
+                         const struct wire_message *message) {
+    struct learner *learner = server->data;
+    if (message->type == WIRE_STATUS) {
+        on_status(learner, from);
+        return;
+    }
+    struct registry_peer *peer;
+    enum registry_verdict verdict =
+        registry_heard(&learner->registry, message, from, &peer);
+    if (verdict == REGISTRY_OLD) {
+        refuse(learner, from, message, WIRE_CODE_OLDER,
+               "a newer process has taken the name %s", message->name);
+        return;
+    }
+    if (verdict == REGISTRY_UNKNOWN) {
+        // it knew the learner before us: our heartbeat shows it that we are
+        // another one, so that it says Hello
+        (void)link_server_send(
+            server, from, &(struct wire_message){.type = WIRE_HEARTBEAT});
+        return;
+    }
+    if (learner->farewell_said) {
+        dialogue_send(learner, peer,
+                      &(struct wire_message){
+                          .type = WIRE_STOP,
+                          .text = {.text = learner->reason,
+                                   .len = strlen(learner->reason)}});
+        return;
+    }
+    switch (message->type) {
+    case WIRE_HELLO: on_hello(learner, from, message, peer, verdict); break;
+    case WIRE_READY: on_ready(learner, from, message, peer); break;
+    case WIRE_SHARD_READY:
+        on_shard_ready(learner, from, message, peer);
+        break;
+    case WIRE_HEARTBEAT: on_heartbeat(learner, message, peer); break;
+    case WIRE_GET_PARAMETERS: on_get_parameters(learner, message, peer); break;
+    case WIRE_MINIBATCH: on_minibatch(learner, message, peer); break;
+    case WIRE_EPISODES: on_episodes(learner, message, peer); break;
+    case WIRE_REFUSED:
+        log_warn("%s refuses %s: %s", peer->name,
+                 wire_type_name(message->refused.about),
+                 message->refused.reason);
+        break;
+    default:
+        server->bad++;
+        refuse(learner, from, message, WIRE_CODE_OTHER, "the learner takes no %s",
+               wire_type_name(message->type));
+        break;
+    }
+}
+
+void dialogue_heartbeats(struct learner *learner) {
+    for (size_t i = 0; i < learner->registry.n_peers; i++) {
+        struct registry_peer *peer = learner->registry.peers[i];
+        if (!peer->here || !peer->progress.welcomed) continue;
+        struct wire_message message = {
+            .type = WIRE_HEARTBEAT,
+            .heartbeat = {
+                .topology_version = learner->registry.topology,
+                .counters = {.policy_version = learner->publish.version}}};
+        struct registry_shard *shard =
+            registry_shard_of(&learner->registry, peer);
+        if (shard != NULL && registry_serves(&learner->registry, shard)) {
+            shard->granted = limiter_grant(&learner->limiter, shard->ring_id);
+            message.heartbeat.has_grant = true;
+            message.heartbeat.store_until = shard->granted;
+        }
+        dialogue_send(learner, peer, &message);
+    }
+}
+
+void dialogue_stop(struct learner *learner, const char *reason) {
+    for (size_t i = 0; i < learner->registry.n_peers; i++) {
+        const struct registry_peer *peer = learner->registry.peers[i];
+        if (!peer->here) continue;
+        dialogue_send(learner, peer,
+                      &(struct wire_message){
+                          .type = WIRE_STOP,
+                          .text = {.text = reason, .len = strlen(reason)}});
+    }
+}

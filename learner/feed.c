@@ -1,0 +1,196 @@
+#include "learner/feed.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int feed_init(struct feed *feed, size_t n_slots, size_t minibatch, size_t S,
+              size_t A) {
+    *feed = (struct feed){.minibatch = minibatch, .next_id = 1};
+    feed->slots = calloc(n_slots, sizeof(*feed->slots));
+    if (feed->slots == NULL) return -ENOMEM;
+    for (; feed->n_slots < n_slots; feed->n_slots++) {
+        struct batch *rows = &feed->slots[feed->n_slots].rows;
+        if (batch_init(rows, minibatch, S, A) != 0) {
+            feed_finish(feed);
+            return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
+void feed_finish(struct feed *feed) {
+    for (size_t i = 0; i < feed->n_slots; i++) {
+        batch_finish(&feed->slots[i].rows);
+    }
+    free(feed->slots);
+    *feed = (struct feed){0};
+}
+
+static uint64_t total_size(const struct feed_source *sources, size_t n) {
+    uint64_t total = 0;
+    for (size_t i = 0; i < n; i++) total += sources[i].size;
+    return total;
+}
+
+/* counts out (n): how many of rows fall to each source, total > 0. */
+static void draw_shares(uint32_t *counts, const struct feed_source *sources,
+                        size_t n, size_t rows, struct rng *rng) {
+    const uint64_t total = total_size(sources, n);
+    memset(counts, 0, n * sizeof(*counts));
+    for (size_t row = 0; row < rows; row++) {
+        uint64_t x = rng_below(rng, total);
+        size_t i = 0;
+        while (x >= sources[i].size) x -= sources[i++].size;
+        counts[i]++;
+    }
+}
+
+static void ask_part(struct feed *feed, struct feed_slot *slot, size_t part,
+                     uint64_t now_ms) {
+    slot->parts[part].asked_ms = now_ms;
+    const struct feed_ask ask = {.key = slot->parts[part].key,
+                                 .id = slot->id,
+                                 .update = slot->id,
+                                 .part = (uint32_t)part,
+                                 .n = slot->parts[part].n};
+    feed->ask(feed->data, &ask);
+}
+
+/* Draw rows over the sources as new parts of slot, and ask for them. */
+static void draw_parts(struct feed *feed, struct feed_slot *slot,
+                       const struct feed_source *sources, size_t n, size_t rows,
+                       uint64_t now_ms) {
+    uint32_t counts[FEED_MAX_SOURCES];
+    draw_shares(counts, sources, n, rows, feed->rng);
+    for (size_t i = 0; i < n; i++) {
+        if (counts[i] == 0) continue;
+        slot->parts[slot->n_parts] = (struct feed_part){
+            .key = sources[i].key, .n = counts[i], .awaited = true};
+        ask_part(feed, slot, slot->n_parts++, now_ms);
+    }
+}
+
+/* From nothing, under an id of its own: answers to an earlier one are late. */
+static void begin_slot(struct feed *feed, struct feed_slot *slot,
+                       const struct feed_source *sources, size_t n,
+                       uint64_t now_ms) {
+    slot->id = feed->next_id++;
+    slot->state = FEED_AWAITED;
+    slot->rows.n = 0;
+    slot->n_parts = 0;
+    draw_parts(feed, slot, sources, n, feed->minibatch, now_ms);
+}
+
+void feed_fill(struct feed *feed, const struct feed_source *sources, size_t n,
+               uint64_t now_ms) {
+    assert(n <= FEED_MAX_SOURCES);
+    if (total_size(sources, n) == 0) return;
+    for (size_t i = 0; i < feed->n_slots; i++) {
+        if (feed->slots[i].state == FEED_FREE) {
+            begin_slot(feed, &feed->slots[i], sources, n, now_ms);
+        }
+    }
+}
+
+int feed_answer(struct feed *feed, uint64_t key,
+                const struct wire_minibatch *answer) {
+    struct feed_slot *slot = NULL;
+    for (size_t i = 0; i < feed->n_slots; i++) {
+        if (feed->slots[i].state == FEED_AWAITED &&
+            feed->slots[i].id == answer->id) {
+            slot = &feed->slots[i];
+        }
+    }
+    if (slot == NULL || answer->part >= slot->n_parts ||
+        !slot->parts[answer->part].awaited ||
+        slot->parts[answer->part].key != key) {
+        feed->late++;
+        return -ESTALE;
+    }
+    struct feed_part *part = &slot->parts[answer->part];
+    if (answer->rows.n != part->n || answer->rows.S != slot->rows.S ||
+        answer->rows.A != slot->rows.A) {
+        return -EBADMSG;
+    }
+    part->awaited = false;
+    batch_append(&slot->rows, &answer->rows, 0, part->n);
+    if (slot->rows.n == feed->minibatch) slot->state = FEED_COMPLETE;
+    return 0;
+}
+
+static void expire_part(struct feed *feed, struct feed_slot *slot, size_t part,
+                        const struct feed_source *sources, size_t n,
+                        uint64_t now_ms) {
+    struct feed_source others[FEED_MAX_SOURCES];
+    size_t n_others = 0;
+    bool listed = false;
+    for (size_t i = 0; i < n; i++) {
+        if (sources[i].key == slot->parts[part].key) {
+            listed = true;
+        } else {
+            others[n_others++] = sources[i];
+        }
+    }
+    if (total_size(others, n_others) > 0) {
+        feed->redrawn++;
+        if (slot->n_parts + n_others > FEED_MAX_PARTS) {
+            begin_slot(feed, slot, sources, n, now_ms);
+            return;
+        }
+        slot->parts[part].awaited = false;
+        draw_parts(feed, slot, others, n_others, slot->parts[part].n, now_ms);
+    } else if (listed) {
+        feed->asked_again++;
+        ask_part(feed, slot, part, now_ms);
+    } // else nobody is there: the next call looks again
+}
+
+void feed_expire(struct feed *feed, const struct feed_source *sources, size_t n,
+                 uint64_t now_ms, uint64_t timeout_ms) {
+    assert(n <= FEED_MAX_SOURCES);
+    for (size_t i = 0; i < feed->n_slots; i++) {
+        struct feed_slot *slot = &feed->slots[i];
+        const uint64_t id = slot->id;
+        const size_t n_parts = slot->n_parts; // not those drawn meanwhile
+        for (size_t p = 0; p < n_parts && slot->id == id; p++) {
+            if (slot->state != FEED_AWAITED || !slot->parts[p].awaited) {
+                continue;
+            }
+            bool here = false;
+            for (size_t k = 0; k < n; k++) {
+                here |= sources[k].key == slot->parts[p].key;
+            }
+            if (!here || now_ms - slot->parts[p].asked_ms >= timeout_ms) {
+                expire_part(feed, slot, p, sources, n, now_ms);
+            }
+        }
+    }
+}
+
+bool feed_has_complete(const struct feed *feed) {
+    for (size_t i = 0; i < feed->n_slots; i++) {
+        if (feed->slots[i].state == FEED_COMPLETE) return true;
+    }
+    return false;
+}
+
+struct feed_slot *feed_take(struct feed *feed) {
+    struct feed_slot *oldest = NULL;
+    for (size_t i = 0; i < feed->n_slots; i++) {
+        struct feed_slot *slot = &feed->slots[i];
+        if (slot->state == FEED_COMPLETE &&
+            (oldest == NULL || slot->id < oldest->id)) {
+            oldest = slot;
+        }
+    }
+    if (oldest != NULL) oldest->state = FEED_LENT;
+    return oldest;
+}
+
+void feed_give_back(struct feed *feed, struct feed_slot *slot) {
+    (void)feed;
+    assert(slot->state == FEED_LENT);
+    slot->state = FEED_FREE;
+}

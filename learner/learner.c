@@ -1,0 +1,441 @@
+#include "learner/learner.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "common/exit_status.h"
+#include "common/log.h"
+#include "common/mlp.h"
+#include "common/rundir.h"
+#include "learner/cycle.h"
+#include "learner/dialogue.h"
+
+enum {
+    TICK_MS = 100,
+    HEARTBEAT_MS = 1000,
+    LINE_MS = 500,
+    ROW_MS = 2000,
+    FORGET_MS = 60000,   /* an actor's silence */
+    SILENT_MS = 5000,    /* shown as away */
+    WAITING_MS = 3000,   /* without an update, before it is said */
+    FAREWELL_MS = 200,   /* for Stop to leave */
+    LINGER_MS = 1000,
+};
+
+double learner_seconds(const struct learner *learner) {
+    const uint64_t ms = uv_now(learner->loop) - learner->started_ms;
+    return learner->progress.seconds_before + 1e-3 * (double)ms;
+}
+
+struct progress_now learner_now(const struct learner *learner) {
+    struct progress_now now = {
+        .seconds = learner_seconds(learner),
+        .updates = learner->updates,
+        .steps = (uint64_t)limiter_inserted(&learner->limiter)};
+    for (size_t i = 0; i < learner->registry.n_shards; i++) {
+        const struct registry_shard *shard = &learner->registry.shards[i];
+        if (shard->state != WIRE_SHARD_LISTED) continue;
+        now.stored += shard->stored;
+        now.present += shard->present;
+    }
+    return now;
+}
+
+const char *learner_waiting(const struct learner *learner, char *text,
+                            size_t n) {
+    if (uv_now(learner->loop) - learner->progressed_ms < WAITING_MS) {
+        return NULL;
+    }
+    if (registry_listed(&learner->registry) == 0) {
+        snprintf(text, n, "waiting for a shard");
+    } else if (registry_count(&learner->registry, WIRE_ACTOR, SILENT_MS) == 0) {
+        snprintf(text, n, "waiting for actors");
+    } else if (!learner->limiter.warm) {
+        snprintf(text, n, "warm-up: %" PRIu64 " of %" PRIu64 " rows",
+                 learner_now(learner).present, learner->config.warmup);
+    } else if (!limiter_may_update(&learner->limiter)) {
+        snprintf(text, n, "waiting for the actors' steps (ratio %g)",
+                 learner->config.ratio);
+    } else {
+        snprintf(text, n, "waiting for minibatches");
+    }
+    return text;
+}
+
+/* ---- timers ---- */
+
+static void report(struct learner *learner, uint64_t now_ms) {
+    const struct progress_now now = learner_now(learner);
+    if (now_ms - learner->lined_ms >= LINE_MS) {
+        char text[128];
+        learner->lined_ms = now_ms;
+        progress_line(&learner->progress, &now,
+                      learner_waiting(learner, text, sizeof(text)));
+    }
+    if (now_ms - learner->row_ms >= ROW_MS) {
+        learner->row_ms = now_ms;
+        progress_row(&learner->progress, &now);
+    }
+}
+
+static void watch(struct learner *learner, uint64_t now_ms) {
+    // silence counts only while our own loop runs: a stopped learner must not
+    // wake up to a run full of dead shards
+    uint64_t elapsed = now_ms - learner->ticked_ms;
+    if (elapsed > 2 * TICK_MS) elapsed = 2 * TICK_MS;
+    learner->ticked_ms = now_ms;
+    const uint64_t dead_ms = (uint64_t)(1e3 * learner->config.dead_after);
+    if (!registry_tick(&learner->registry, elapsed, dead_ms, FORGET_MS)) {
+        return;
+    }
+    for (size_t i = 0; i < learner->registry.n_shards; i++) {
+        const struct registry_shard *shard = &learner->registry.shards[i];
+        if (shard->state != WIRE_SHARD_DEAD) continue;
+        log_warn("shard %" PRIu32 " is silent: sampling goes on without it",
+                 shard->index);
+        limiter_list(&learner->limiter, shard->ring_id, false);
+    }
+    dialogue_topology(learner);
+}
+
+static void on_tick(uv_timer_t *timer) {
+    struct learner *learner = timer->data;
+    const uint64_t now_ms = uv_now(learner->loop);
+    watch(learner, now_ms);
+    cycle_expire(learner, now_ms);
+    cycle_publish(learner, now_ms);
+    cycle_pump(learner);
+    dialogue_serve_waiting(learner);
+    saver_tick(learner, now_ms);
+    report(learner, now_ms);
+    learner_check_limits(learner);
+}
+
+static void on_heartbeat(uv_timer_t *timer) {
+    dialogue_heartbeats(timer->data);
+}
+
+/* ---- the end ---- */
+
+void learner_check_limits(struct learner *learner) {
+    const struct config *config = &learner->config;
+    const uint64_t steps = (uint64_t)limiter_inserted(&learner->limiter);
+    const char *reason = NULL;
+    if (config->max_updates > 0 && learner->updates >= config->max_updates) {
+        reason = "max_updates reached";
+    } else if (config->max_steps > 0 && steps >= config->max_steps) {
+        reason = "max_steps reached";
+    } else if (config->max_seconds > 0 &&
+               learner_seconds(learner) >= config->max_seconds) {
+        reason = "max_seconds reached";
+    }
+    if (reason != NULL) learner_end(learner, EXIT_FINISHED, reason);
+}
+
+void learner_end(struct learner *learner, int exit_status,
+                 const char *reason) {
+    const bool worse = exit_status == EXIT_NON_FINITE && !learner->farewell_said;
+    if (learner->ending && !worse) return;
+    learner->ending = true;
+    learner->exit_status = exit_status;
+    snprintf(learner->reason, sizeof(learner->reason), "%s", reason);
+    log_info("ending: %s", reason);
+    if (exit_status == EXIT_FINISHED) {
+        saver_last(learner);
+    } else {
+        learner_farewell(learner);
+    }
+}
+
+static void on_farewell(uv_timer_t *timer) {
+    lifecycle_close_all(timer->loop);
+}
+
+void learner_farewell(struct learner *learner) {
+    if (learner->farewell_said) return;
+    learner->farewell_said = true;
+    dialogue_stop(learner, learner->reason);
+    // joined before the loop's handles close: it may still wake us
+    trainer_stop(learner->trainer);
+    learner->trainer = NULL;
+    uv_timer_start(&learner->farewell, on_farewell, FAREWELL_MS, 0);
+}
+
+static void on_stop(struct lifecycle *life, const char *why) {
+    learner_end(life->data, EXIT_FINISHED, why);
+}
+
+/* ---- the start ---- */
+
+static int refuse_to_start(const char *what, int rc) {
+    log_error("%s: %s", what, strerror(-rc));
+    return rc == -ENOMEM ? EXIT_CRASH : EXIT_REFUSED;
+}
+
+static int check_options(struct learner *learner) {
+    const struct config *config = &learner->config;
+    if (config->run_dir[0] == '\0') {
+        log_error("run_dir is missing: name the run's directory, "
+                  "e.g. --run_dir=runs/first");
+        return EXIT_REFUSED;
+    }
+    if (config->lockstep) {
+        log_error("lockstep is not offered by this learner yet");
+        return EXIT_REFUSED;
+    }
+    learner->threads = trainer_threads(config, mlp_blas_setup() == 0);
+    if (learner->threads == 0) {
+        log_error("threads = %" PRIu64 ": this OpenBLAS is the serial build, "
+                  "which gives wrong numbers to several threads; use "
+                  "threads = 1 or install libopenblas0-pthread",
+                  config->threads);
+        return EXIT_REFUSED;
+    }
+    return 0;
+}
+
+static int lock_run(struct learner *learner) {
+    const char *run = learner->config.run_dir;
+    long pid = 0;
+    int rc = rundir_create(run);
+    if (rc != 0) return refuse_to_start(run, rc);
+    learner->lock = state_lock(run, &pid);
+    if (learner->lock == -EWOULDBLOCK) {
+        log_error("%s is served by another learner, pid %ld", run, pid);
+        return EXIT_REFUSED;
+    }
+    return learner->lock < 0 ? refuse_to_start(run, learner->lock) : 0;
+}
+
+static int write_config(const struct learner *learner) {
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    if (out == NULL) return refuse_to_start("config.ini", -ENOMEM);
+    config_print(&learner->config, out);
+    int rc = fclose(out) == 0 ? 0 : -ENOMEM;
+    if (rc == 0) {
+        rc = rundir_write(learner->config.run_dir, "config.ini", text, len);
+    }
+    free(text);
+    return rc != 0 ? refuse_to_start("config.ini", rc) : 0;
+}
+
+/* The newest checkpoint's numbers: how far we are, what the limiter owes. */
+static int take_checkpoint(struct learner *learner) {
+    struct registry *registry = &learner->registry;
+    int rc = checkpoint_newest(&learner->resume, learner->config.run_dir);
+    if (rc == -ENOENT) {
+        log_info("no checkpoint yet: learning from the beginning");
+        return 0;
+    }
+    if (rc != 0) return refuse_to_start("checkpoints", rc);
+    const struct checkpoint *checkpoint = learner->resume;
+    if (strcmp(checkpoint->task, learner->config.task) != 0) {
+        log_error("the run's task is %s, not %s", checkpoint->task,
+                  learner->config.task);
+        return EXIT_REFUSED;
+    }
+    const struct wire_spec spec = {.obs_dim = (uint32_t)checkpoint->S,
+                                   .act_dim = (uint32_t)checkpoint->A};
+    if (registry->spec.obs_dim != spec.obs_dim ||
+        registry->spec.act_dim != spec.act_dim) {
+        registry_fix_spec(registry, spec);
+    }
+    limiter_restore(&learner->limiter, &checkpoint->counters.limiter);
+    learner->updates = checkpoint->counters.updates;
+    log_info("resuming at %" PRIu64 " updates", learner->updates);
+    return 0;
+}
+
+static int resume(struct learner *learner, const char *text) {
+    struct state state;
+    char why[160];
+    int rc = state_parse(&state, text, &learner->registry, &learner->limiter,
+                         why, sizeof(why));
+    if (rc != 0) {
+        log_error("%s/state: %s", learner->config.run_dir, why);
+        return EXIT_REFUSED;
+    }
+    if (strcmp(state.task, learner->config.task) != 0) {
+        log_error("%s holds a run of task %s, not %s", learner->config.run_dir,
+                  state.task, learner->config.task);
+        return EXIT_REFUSED;
+    }
+    learner->state = state;
+    learner->state.generation++;
+    learner->registry.topology = learner->state.generation << 32;
+    return take_checkpoint(learner);
+}
+
+static int begin(struct learner *learner) {
+    struct state *state = &learner->state;
+    state->generation = 1;
+    memcpy(state->task, learner->config.task, sizeof(state->task));
+    while (state->run == 0) {
+        if (getrandom(&state->run, sizeof(state->run), 0) < 0) {
+            return refuse_to_start("getrandom", -errno);
+        }
+    }
+    return write_config(learner);
+}
+
+/* From the run directory to a state on disk that no earlier learner had. */
+static int open_run(struct learner *learner) {
+    const struct config *config = &learner->config;
+    const struct limiter_settings settings = {.ratio = config->ratio,
+                                              .warmup = config->warmup,
+                                              .slack = config->slack,
+                                              .minibatch = config->minibatch};
+    limiter_init(&learner->limiter, &settings);
+    int rc = registry_init(&learner->registry, 1);
+    if (rc != 0) return refuse_to_start("registry", rc);
+
+    char *text = NULL;
+    rc = state_read(&text, config->run_dir);
+    if (rc != 0 && rc != -ENOENT) return refuse_to_start("state", rc);
+    int status = text != NULL ? resume(learner, text) : begin(learner);
+    free(text);
+    if (status != 0) return status;
+
+    const uint64_t steps = (uint64_t)limiter_inserted(&learner->limiter);
+    rc = progress_start(&learner->progress, config, learner->updates, steps);
+    if (rc != 0) return refuse_to_start("progress.csv", rc);
+
+    size_t len = 0;
+    text = state_print(&learner->state, &learner->registry, &learner->limiter,
+                       &len);
+    rc = text == NULL ? -ENOMEM
+                      : rundir_write(config->run_dir, "state", text, len);
+    free(text);
+    learner->saver.state_names = learner->registry.n_peers;
+    return rc != 0 ? refuse_to_start("state", rc) : 0;
+}
+
+/* What others connect to: where we are bound, but for the host if another one
+ * is advertised. */
+static int name_address(struct learner *learner) {
+    const char *bound = learner->server.endpoint;
+    const char *port = strrchr(bound, ':');
+    const char *host = learner->config.advertise;
+    int len;
+    if (strncmp(bound, "tcp://", 6) == 0 && host[0] != '\0') {
+        len = snprintf(learner->address, sizeof(learner->address),
+                       "tcp://%s%s", host, port);
+    } else {
+        len = snprintf(learner->address, sizeof(learner->address), "%s", bound);
+    }
+    if (len >= (int)sizeof(learner->address)) {
+        return refuse_to_start("advertise", -ENAMETOOLONG);
+    }
+    char line[WIRE_ADDRESS_LEN + 16];
+    len = snprintf(line, sizeof(line), "learner %s\n", learner->address);
+    int rc = rundir_write(learner->config.run_dir, "address", line,
+                          (size_t)len);
+    return rc != 0 ? refuse_to_start("address", rc) : 0;
+}
+
+static int bind_server(struct learner *learner) {
+    const struct config *config = &learner->config;
+    char folder[256], address[CONFIG_PATH_LEN + 32];
+    int rc = link_self_init(&learner->self, "learner", config->name);
+    if (rc != 0) return EXIT_REFUSED;
+    learner->self.run = learner->state.run;
+    if (config->transport == TRANSPORT_TCP) {
+        snprintf(address, sizeof(address), "tcp://%s:%" PRIu64, config->bind,
+                 config->port);
+    } else {
+        rc = rundir_sockets(folder, sizeof(folder), config->run_dir);
+        if (rc != 0) return refuse_to_start("socket folder", rc);
+        snprintf(address, sizeof(address), "ipc://%s/learner.sock", folder);
+    }
+    long len = config_shared_text(config, learner->options,
+                                  sizeof(learner->options));
+    if (len < 0) return refuse_to_start("shared options", (int)len);
+    learner->options_len = (size_t)len;
+
+    const uint64_t ahead = config->prefetch > config->window
+                               ? config->prefetch
+                               : config->window;
+    const struct link_server_options options = {
+        .address = address,
+        .insecure = config->insecure,
+        .high_water = (int)ahead + 8};
+    learner->server.self = &learner->self;
+    learner->server.on_message = dialogue_on_message;
+    learner->server.data = learner;
+    rc = link_server_start(&learner->server, learner->loop, learner->zmq,
+                           &options);
+    if (rc != 0) return EXIT_REFUSED; // one line was logged
+    publish_init(&learner->publish, &learner->server, config->parameter_rate);
+    return name_address(learner);
+}
+
+static int start_timers(struct learner *learner) {
+    uv_loop_t *loop = learner->loop;
+    int rc = lifecycle_start(&learner->life, loop, learner->config.lifeline,
+                             on_stop, learner);
+    if (rc == 0) rc = uv_timer_init(loop, &learner->tick);
+    if (rc == 0) rc = uv_timer_init(loop, &learner->heartbeat);
+    if (rc == 0) rc = uv_timer_init(loop, &learner->farewell);
+    if (rc == 0) rc = uv_async_init(loop, &learner->results, cycle_on_results);
+    learner->tick.data = learner->heartbeat.data = learner;
+    learner->results.data = learner;
+    if (rc == 0) rc = uv_timer_start(&learner->tick, on_tick, TICK_MS, TICK_MS);
+    if (rc == 0) {
+        rc = uv_timer_start(&learner->heartbeat, on_heartbeat, HEARTBEAT_MS,
+                            HEARTBEAT_MS);
+    }
+    uv_update_time(loop);
+    learner->started_ms = learner->ticked_ms = learner->progressed_ms =
+        uv_now(loop);
+    return rc != 0 ? refuse_to_start("event loop", rc) : 0;
+}
+
+int learner_start(struct learner *learner, uv_loop_t *loop, void *zmq) {
+    learner->loop = loop;
+    learner->zmq = zmq;
+    learner->lock = -1;
+    int status = check_options(learner);
+    if (status == 0) status = lock_run(learner);
+    if (status == 0) status = open_run(learner);
+    if (status == 0) status = start_timers(learner);
+    if (status == 0) status = bind_server(learner);
+    if (status == 0 && learner->registry.spec.obs_dim > 0) {
+        status = cycle_start(learner, learner->registry.spec);
+    }
+    if (status != 0) return status;
+    lifecycle_raise_fd_limit();
+    log_info("run %s, generation %" PRIu64 ", at %s", learner->config.run_dir,
+             learner->state.generation, learner->address);
+    return 0;
+}
+
+int learner_finish(struct learner *learner) {
+    link_server_finish(&learner->server, LINGER_MS);
+    publish_finish(&learner->publish);
+    trainer_stop(learner->trainer);
+    feed_finish(&learner->feed);
+    checkpoint_free(learner->resume);
+    if (learner->farewell_said) {
+        // the loop is over: the last totals of the rings, without a pool
+        size_t len = 0;
+        char *text = state_print(&learner->state, &learner->registry,
+                                 &learner->limiter, &len);
+        if (text == NULL ||
+            rundir_write(learner->config.run_dir, "state", text, len) != 0) {
+            log_warn("%s/state could not be written",
+                     learner->config.run_dir);
+        }
+        free(text);
+    }
+    progress_finish(&learner->progress);
+    registry_finish(&learner->registry);
+    if (learner->lock >= 0) close(learner->lock);
+    return learner->exit_status;
+}

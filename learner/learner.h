@@ -1,0 +1,115 @@
+#ifndef LEARNER_LEARNER_H
+#define LEARNER_LEARNER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <uv.h>
+
+#include "common/config.h"
+#include "common/rng.h"
+#include "learner/checkpoint.h"
+#include "learner/feed.h"
+#include "learner/limiter.h"
+#include "learner/progress.h"
+#include "learner/publish.h"
+#include "learner/registry.h"
+#include "learner/saver.h"
+#include "learner/state.h"
+#include "learner/trainer.h"
+#include "proto/lifecycle.h"
+#include "proto/link.h"
+
+/*
+ * The learner's loop: everything that is not the learning itself. Its parts
+ * are the modules above; what happens between them is told in
+ *
+ *   learner.c   how it starts from the run directory, its timers, its end
+ *   dialogue.c  what is answered to each message
+ *   cycle.c     from listed shards to minibatches to updates to parameters
+ *   saver.c     RUN/state and checkpoints, written on libuv's pool
+ */
+enum { LEARNER_AGES = 16 }; /* buckets of the histogram of stale policies */
+
+struct learner {
+    struct config config;
+    uv_loop_t *loop; /* borrowed */
+    void *zmq;       /* borrowed */
+
+    /* the run */
+    int lock;
+    struct state state;
+    struct link_self self;
+    struct registry registry;
+    struct limiter limiter;
+    char address[WIRE_ADDRESS_LEN]; /* what others connect to */
+    char options[16384];            /* shared ones, for Welcome */
+    size_t options_len;
+
+    /* conversation */
+    struct link_server server;
+    struct lifecycle life;
+    uv_timer_t tick, heartbeat;
+    uint64_t ticked_ms; /* loop time of the last tick */
+    uint64_t refused;   /* messages answered with Refused */
+
+    /* learning */
+    struct checkpoint *resume; /* until the trainer has it */
+    size_t threads;
+    struct trainer *trainer; /* NULL until the spec is known */
+    uv_async_t results;
+    struct feed feed;
+    struct rng feed_rng;
+    size_t lent;             /* minibatches at the trainer */
+    uint64_t updates;        /* done */
+    double busy_seconds;     /* of the trainer, in updates */
+    uint64_t progressed_ms;  /* when the last update was done */
+    struct publish publish;
+    bool publish_asked;
+    uint64_t published_updates, published_ms;
+    uint64_t ages[LEARNER_AGES]; /* rows learned from, by log2 of updates
+                                    between acting and learning */
+    uint64_t aged_out;           /* rows of an earlier generation */
+
+    struct saver saver;
+    struct progress progress;
+    uint64_t started_ms, lined_ms, row_ms;
+
+    /* the end */
+    bool ending, farewell_said;
+    int exit_status;
+    char reason[160];
+    uv_timer_t farewell;
+};
+
+/*
+ * Lock the run directory, resume or begin, bind, and serve. The learner is
+ * zeroed memory but for config. Returns 0, or an exit status after one log
+ * line. Either way the caller runs the loop until it is empty, then calls
+ * learner_finish().
+ */
+int learner_start(struct learner *learner, uv_loop_t *loop, void *zmq);
+
+/* Seconds of the run, over all its learners. */
+double learner_seconds(const struct learner *learner);
+struct progress_now learner_now(const struct learner *learner);
+/* In words what the run waits for, or NULL while it goes on. */
+const char *learner_waiting(const struct learner *learner, char *text,
+                            size_t n);
+
+/*
+ * Begin to end: a last checkpoint (but not with EXIT_NON_FINITE), Stop to all,
+ * every handle closed. Later calls change nothing.
+ */
+void learner_end(struct learner *learner, int exit_status,
+                 const char *reason);
+/* The last checkpoint is on disk, or could not be written: say farewell. */
+void learner_farewell(struct learner *learner);
+/* A limit is reached: end normally. */
+void learner_check_limits(struct learner *learner);
+
+/* After the loop is empty. Returns the exit status. */
+int learner_finish(struct learner *learner);
+
+#endif

@@ -1,0 +1,45 @@
+/* The learner: coordinates a run and trains on what its shards hold. */
+
+#include <stdlib.h>
+
+#include <uv.h>
+#include <zmq.h>
+
+#include "common/config.h"
+#include "common/exit_status.h"
+#include "common/log.h"
+#include "learner/learner.h"
+#include "learner/status.h"
+
+static int serve(struct learner *learner) {
+    uv_loop_t loop;
+    void *zmq = zmq_ctx_new();
+    if (zmq == NULL || uv_loop_init(&loop) != 0) {
+        log_error("cannot create ZeroMQ context or loop");
+        return EXIT_CRASH;
+    }
+    zmq_ctx_set(zmq, ZMQ_BLOCKY, 0); // a lost peer must not hold us at exit
+    zmq_ctx_set(zmq, ZMQ_MAX_SOCKETS, 64);
+
+    int status = learner_start(learner, &loop, zmq);
+    if (status != 0) lifecycle_close_all(&loop);
+    uv_run(&loop, UV_RUN_DEFAULT); // success and failure end here
+
+    int end = learner_finish(learner);
+    if (uv_loop_close(&loop) != 0) log_warn("a handle was left open");
+    zmq_ctx_term(zmq);
+    return status != 0 ? status : end;
+}
+
+int main(int argc, char **argv) {
+    struct learner *learner = calloc(1, sizeof(*learner));
+    if (learner == NULL) return EXIT_CRASH;
+    int status = EXIT_REFUSED;
+    if (config_load(&learner->config, CONFIG_LEARNER, argc, argv) == 0) {
+        status = learner->config.status[0] != '\0'
+                     ? status_query(&learner->config)
+                     : serve(learner);
+    }
+    free(learner);
+    return status;
+}

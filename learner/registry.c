@@ -1,0 +1,260 @@
+#include "learner/registry.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t hash_name(const char *name) {
+    uint64_t h = 0xcbf29ce484222325u; // FNV-1a
+    for (; *name != '\0'; name++) {
+        h = (h ^ (unsigned char)*name) * 0x100000001b3u;
+    }
+    return h ^ h >> 32;
+}
+
+/* The slot that holds name's rank + 1, or the empty one where it belongs. */
+static uint32_t *find_slot(const struct registry *registry, const char *name) {
+    size_t i = hash_name(name) & (registry->n_slots - 1);
+    while (registry->slots[i] != 0 &&
+           strcmp(registry->peers[registry->slots[i] - 1]->name, name) != 0) {
+        i = (i + 1) & (registry->n_slots - 1);
+    }
+    return &registry->slots[i];
+}
+
+int registry_init(struct registry *registry, uint64_t generation) {
+    *registry = (struct registry){.topology = generation << 32,
+                                  .n_slots = 64};
+    registry->slots = calloc(registry->n_slots, sizeof(*registry->slots));
+    return registry->slots != NULL ? 0 : -ENOMEM;
+}
+
+void registry_finish(struct registry *registry) {
+    for (size_t i = 0; i < registry->n_peers; i++) free(registry->peers[i]);
+    free(registry->peers);
+    free(registry->slots);
+    *registry = (struct registry){0};
+}
+
+static int grow(struct registry *registry) {
+    if (registry->n_peers == registry->room) {
+        size_t room = registry->room > 0 ? 2 * registry->room : 16;
+        void *peers =
+            realloc(registry->peers, room * sizeof(*registry->peers));
+        if (peers == NULL) return -ENOMEM;
+        registry->peers = peers, registry->room = room;
+    }
+    if (2 * (registry->n_peers + 1) > registry->n_slots) {
+        size_t n_slots = 2 * registry->n_slots;
+        uint32_t *slots = calloc(n_slots, sizeof(*slots));
+        if (slots == NULL) return -ENOMEM;
+        free(registry->slots);
+        registry->slots = slots, registry->n_slots = n_slots;
+        for (size_t i = 0; i < registry->n_peers; i++) {
+            *find_slot(registry, registry->peers[i]->name) = (uint32_t)i + 1;
+        }
+    }
+    return 0;
+}
+
+int registry_known_name(struct registry *registry, const char *name) {
+    if (*find_slot(registry, name) != 0) return -EEXIST;
+    if (registry->n_peers == REGISTRY_MAX_NAMES) return -ENOSPC;
+    int rc = grow(registry);
+    if (rc != 0) return rc;
+
+    struct registry_peer *peer = calloc(1, sizeof(*peer));
+    if (peer == NULL) return -ENOMEM;
+    snprintf(peer->name, sizeof(peer->name), "%s", name);
+    peer->rank = registry->n_peers;
+    *find_slot(registry, name) = (uint32_t)peer->rank + 1;
+    registry->peers[registry->n_peers++] = peer;
+    return 0;
+}
+
+static bool was_replaced(const struct registry_peer *peer,
+                         uint64_t incarnation) {
+    for (size_t i = 0; i < REGISTRY_OLDER; i++) {
+        if (peer->older[i] == incarnation && i < peer->n_older) return true;
+    }
+    return false;
+}
+
+/* A new incarnation begins: whatever was agreed with the old one is void. */
+static void take_over(struct registry_peer *peer,
+                      const struct wire_message *message) {
+    if (peer->incarnation != 0) {
+        peer->older[peer->n_older++ % REGISTRY_OLDER] = peer->incarnation;
+    }
+    peer->incarnation = message->incarnation;
+    peer->role = message->hello.role;
+    peer->index = message->hello.index;
+    peer->progress = (struct registry_progress){0};
+}
+
+static enum registry_verdict heard_hello(struct registry *registry,
+                                         const struct wire_message *message,
+                                         struct registry_peer **out) {
+    uint32_t slot = *find_slot(registry, message->name);
+    if (slot == 0) {
+        if (registry_known_name(registry, message->name) != 0) {
+            return REGISTRY_FULL;
+        }
+        slot = *find_slot(registry, message->name);
+    }
+    struct registry_peer *peer = *out = registry->peers[slot - 1];
+    enum registry_verdict verdict = REGISTRY_AGAIN;
+    if (peer->incarnation != message->incarnation) {
+        if (was_replaced(peer, message->incarnation)) return REGISTRY_OLD;
+        take_over(peer, message);
+        verdict = REGISTRY_NEW;
+    }
+    // a shard may be bound anew under the same incarnation
+    snprintf(peer->endpoint, sizeof(peer->endpoint), "%s",
+             message->hello.endpoint);
+    return verdict;
+}
+
+enum registry_verdict registry_heard(struct registry *registry,
+                                     const struct wire_message *message,
+                                     const struct link_route *from,
+                                     struct registry_peer **peer) {
+    enum registry_verdict verdict;
+    *peer = NULL;
+    if (message->type == WIRE_HELLO) {
+        verdict = heard_hello(registry, message, peer);
+    } else {
+        uint32_t slot = *find_slot(registry, message->name);
+        struct registry_peer *known =
+            slot > 0 ? registry->peers[slot - 1] : NULL;
+        if (known == NULL) return REGISTRY_UNKNOWN;
+        if (was_replaced(known, message->incarnation)) {
+            verdict = REGISTRY_OLD;
+        } else if (known->incarnation != message->incarnation) {
+            return REGISTRY_UNKNOWN;
+        } else {
+            verdict = REGISTRY_CURRENT;
+        }
+        *peer = known;
+    }
+    if (verdict == REGISTRY_OLD || verdict == REGISTRY_FULL) return verdict;
+
+    (*peer)->here = true; // who was forgotten is back
+    (*peer)->route = *from;
+    (*peer)->silent_ms = 0;
+    struct registry_shard *shard = registry_shard_of(registry, *peer);
+    if (shard != NULL) shard->silent_ms = 0;
+    return verdict;
+}
+
+static struct registry_shard *shard_at(struct registry *registry,
+                                       uint32_t index) {
+    for (size_t i = 0; i < registry->n_shards; i++) {
+        if (registry->shards[i].index == index) return &registry->shards[i];
+    }
+    return NULL;
+}
+
+struct registry_shard *
+registry_list(struct registry *registry, const struct registry_peer *peer,
+              const struct wire_shard_ready *ready) {
+    struct registry_shard *shard = shard_at(registry, peer->index);
+    if (shard == NULL) {
+        if (registry->n_shards == WIRE_MAX_SHARDS) return NULL;
+        shard = &registry->shards[registry->n_shards++];
+        *shard = (struct registry_shard){.index = peer->index};
+    }
+    if (shard->state != WIRE_SHARD_LISTED || shard->rank != peer->rank ||
+        shard->incarnation != peer->incarnation ||
+        strcmp(shard->address, peer->endpoint) != 0) {
+        registry->topology++;
+    }
+    shard->rank = peer->rank;
+    shard->incarnation = peer->incarnation;
+    shard->state = WIRE_SHARD_LISTED;
+    shard->silent_ms = 0;
+    snprintf(shard->address, sizeof(shard->address), "%s", peer->endpoint);
+    shard->ring_id = ready->ring_id;
+    shard->capacity = ready->capacity;
+    shard->present = ready->present;
+    shard->stored = ready->stored;
+    shard->granted = 0;
+    return shard;
+}
+
+struct registry_shard *registry_shard_of(struct registry *registry,
+                                         const struct registry_peer *peer) {
+    if (peer->role != WIRE_SHARD) return NULL;
+    struct registry_shard *shard = shard_at(registry, peer->index);
+    bool own = shard != NULL && shard->rank == peer->rank &&
+               shard->incarnation == peer->incarnation;
+    return own ? shard : NULL;
+}
+
+bool registry_serves(const struct registry *registry,
+                     const struct registry_shard *shard) {
+    const struct registry_peer *peer = registry->peers[shard->rank];
+    return shard->state == WIRE_SHARD_LISTED && peer->here &&
+           peer->incarnation == shard->incarnation;
+}
+
+void registry_fix_spec(struct registry *registry, struct wire_spec spec) {
+    registry->spec = spec;
+    registry->topology++;
+}
+
+bool registry_tick(struct registry *registry, uint64_t elapsed_ms,
+                   uint64_t dead_ms, uint64_t forget_ms) {
+    bool changed = false;
+    for (size_t i = 0; i < registry->n_shards; i++) {
+        struct registry_shard *shard = &registry->shards[i];
+        shard->silent_ms += elapsed_ms;
+        if (shard->state == WIRE_SHARD_LISTED &&
+            shard->silent_ms >= dead_ms) {
+            shard->state = WIRE_SHARD_DEAD;
+            changed = true;
+        }
+    }
+    for (size_t i = 0; i < registry->n_peers; i++) {
+        struct registry_peer *peer = registry->peers[i];
+        peer->silent_ms += elapsed_ms;
+        if (peer->silent_ms >= forget_ms) peer->here = false;
+    }
+    if (changed) registry->topology++;
+    return changed;
+}
+
+struct wire_topology registry_topology(const struct registry *registry,
+                                       struct wire_shard *shards) {
+    for (size_t i = 0; i < registry->n_shards; i++) {
+        const struct registry_shard *from = &registry->shards[i];
+        shards[i] = (struct wire_shard){.index = from->index,
+                                        .incarnation = from->incarnation,
+                                        .state = from->state};
+        memcpy(shards[i].address, from->address, sizeof(shards[i].address));
+    }
+    return (struct wire_topology){.version = registry->topology,
+                                  .spec = registry->spec,
+                                  .n = (uint32_t)registry->n_shards,
+                                  .shards = shards};
+}
+
+size_t registry_count(const struct registry *registry, enum wire_role role,
+                      uint64_t quiet_ms) {
+    size_t n = 0;
+    for (size_t i = 0; i < registry->n_peers; i++) {
+        const struct registry_peer *peer = registry->peers[i];
+        n += peer->here && peer->role == role && peer->silent_ms < quiet_ms;
+    }
+    return n;
+}
+
+size_t registry_listed(const struct registry *registry) {
+    size_t n = 0;
+    for (size_t i = 0; i < registry->n_shards; i++) {
+        n += registry_serves(registry, &registry->shards[i]);
+    }
+    return n;
+}

@@ -1,0 +1,129 @@
+#ifndef LEARNER_REGISTRY_H
+#define LEARNER_REGISTRY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/route.h"
+#include "proto/wire.h"
+
+/*
+ * Who is here (DESIGN.md, section 3): names with their ranks, the connection
+ * of each, and the shards with the topology that peers are told. Pure
+ * bookkeeping: no sockets, and time comes in as milliseconds that went by.
+ *
+ * A name keeps its rank for the life of the run. Of two processes with one
+ * name the newest incarnation wins: the one whose first Hello came last.
+ */
+enum { REGISTRY_MAX_NAMES = 65536, REGISTRY_OLDER = 4 };
+
+struct registry_peer {
+    char name[WIRE_NAME_LEN];
+    uint64_t rank; /* index in registry.peers */
+    bool here;     /* said Hello and was not forgotten since */
+    uint64_t incarnation;
+    uint64_t older[REGISTRY_OLDER]; /* those it replaced, 0: none */
+    unsigned n_older;               /* how often, for the ring of older */
+    enum wire_role role;
+    uint32_t index;                  /* shard */
+    char endpoint[WIRE_ADDRESS_LEN]; /* shard: where actors reach it */
+    struct link_route route;         /* of the last valid message */
+    uint64_t silent_ms;
+    /* for the owner: zeroed when an incarnation begins */
+    struct registry_progress {
+        bool welcomed, ready, wants_parameters;
+        uint64_t topology;      /* newest version sent */
+        uint64_t episodes_next; /* first episode not yet received */
+        struct wire_counters counters;
+    } progress;
+};
+
+struct registry_shard {
+    uint32_t index;
+    uint64_t rank, incarnation; /* the one that was listed */
+    char address[WIRE_ADDRESS_LEN];
+    enum wire_shard_state state;
+    uint64_t silent_ms;
+    uint64_t ring_id, capacity, present, stored; /* last report */
+    uint64_t granted; /* last store_until sent */
+};
+
+struct registry {
+    size_t n_peers;
+    struct registry_peer **peers; /* by rank; each owned */
+    size_t n_shards;
+    struct registry_shard shards[WIRE_MAX_SHARDS];
+    struct wire_spec spec; /* zero until known */
+    uint64_t topology;     /* version: up with each change */
+    /* private */
+    size_t room, n_slots;
+    uint32_t *slots; /* hash of names: rank + 1, 0 empty */
+};
+
+/*
+ * Topology versions start at generation << 32, so that a learner that came
+ * back is always newer than what peers were told before. 0 or -ENOMEM.
+ */
+int registry_init(struct registry *registry, uint64_t generation);
+void registry_finish(struct registry *registry);
+
+/* A name from RUN/state, in rank order. 0, -ENOMEM, -EEXIST, -ENOSPC. */
+int registry_known_name(struct registry *registry, const char *name);
+
+enum registry_verdict {
+    REGISTRY_NEW,     /* first Hello of an incarnation: it is in charge now */
+    REGISTRY_AGAIN,   /* a repeated Hello */
+    REGISTRY_OLD,     /* a newer incarnation has taken the name */
+    REGISTRY_UNKNOWN, /* not a Hello, and nothing is known of the sender */
+    REGISTRY_CURRENT, /* not a Hello, from the incarnation in charge */
+    REGISTRY_FULL,    /* too many names */
+};
+
+/*
+ * A valid message came. Sets *peer (borrowed, stable; NULL with UNKNOWN and
+ * FULL), remembers the route and breaks the silence where it is in charge.
+ */
+enum registry_verdict registry_heard(struct registry *registry,
+                                     const struct wire_message *message,
+                                     const struct link_route *from,
+                                     struct registry_peer **peer);
+
+/*
+ * The shard's ring is open: list it under its index, in place of whoever had
+ * that index. Raises the topology version unless nothing changed. Returns its
+ * entry (borrowed until the next call), NULL when there are WIRE_MAX_SHARDS.
+ */
+struct registry_shard *
+registry_list(struct registry *registry, const struct registry_peer *peer,
+              const struct wire_shard_ready *ready);
+
+/* The peer's listed or dead entry; NULL if this incarnation has none. */
+struct registry_shard *registry_shard_of(struct registry *registry,
+                                         const struct registry_peer *peer);
+
+/* Listed, and the process that was listed is still the one in charge. */
+bool registry_serves(const struct registry *registry,
+                     const struct registry_shard *shard);
+
+/* Fix (obs_dim, act_dim). Raises the topology version. */
+void registry_fix_spec(struct registry *registry, struct wire_spec spec);
+
+/*
+ * elapsed_ms of our own loop's time went by: shards silent for dead_ms are
+ * declared dead (true if any), other peers are forgotten after forget_ms.
+ */
+bool registry_tick(struct registry *registry, uint64_t elapsed_ms,
+                   uint64_t dead_ms, uint64_t forget_ms);
+
+/* What peers are told; shards (WIRE_MAX_SHARDS) is the caller's. */
+struct wire_topology registry_topology(const struct registry *registry,
+                                       struct wire_shard *shards);
+
+/* Peers of a role that are here; quiet_ms: only those heard since then. */
+size_t registry_count(const struct registry *registry, enum wire_role role,
+                      uint64_t quiet_ms);
+/* Shards that serve. */
+size_t registry_listed(const struct registry *registry);
+
+#endif

@@ -1,0 +1,144 @@
+#include "learner/state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "common/rundir.h"
+
+char *state_print(const struct state *state, const struct registry *registry,
+                  const struct limiter *limiter, size_t *len) {
+    char *text = NULL;
+    FILE *out = open_memstream(&text, len);
+    if (out == NULL) return NULL;
+    fprintf(out, "run %016" PRIx64 "\ngeneration %" PRIu64 "\ntask %s\n",
+            state->run, state->generation, state->task);
+    if (registry->spec.obs_dim > 0) {
+        fprintf(out, "spec %" PRIu32 " %" PRIu32 "\n", registry->spec.obs_dim,
+                registry->spec.act_dim);
+    }
+    for (size_t i = 0; i < registry->n_peers; i++) {
+        fprintf(out, "name %s\n", registry->peers[i]->name);
+    }
+    for (size_t i = 0; i < limiter->n; i++) {
+        fprintf(out, "ring %016" PRIx64 " %" PRId64 "\n", limiter->rings[i].id,
+                limiter->rings[i].stored);
+    }
+    if (fclose(out) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+/* One line, without its newline. 0, -EBADMSG or another errno. */
+static int parse_line(struct state *state, const char *line,
+                      struct registry *registry, struct limiter *limiter) {
+    char word[65];
+    uint64_t id, stored;
+    struct wire_spec spec;
+    int end = -1;
+    if (sscanf(line, "run %16" SCNx64 "%n", &id, &end) == 1) {
+        state->run = id;
+    } else if (sscanf(line, "generation %" SCNu64 "%n", &id, &end) == 1) {
+        state->generation = id;
+    } else if (sscanf(line, "task %64s%n", word, &end) == 1) {
+        memcpy(state->task, word, sizeof(state->task));
+    } else if (sscanf(line, "spec %9" SCNu32 " %9" SCNu32 "%n", &spec.obs_dim,
+                      &spec.act_dim, &end) == 2) {
+        if (spec.obs_dim - 1 >= WIRE_MAX_DIM ||
+            spec.act_dim - 1 >= WIRE_MAX_DIM) {
+            return -EBADMSG;
+        }
+        registry_fix_spec(registry, spec);
+    } else if (sscanf(line, "name %64s%n", word, &end) == 1) {
+        if (!wire_name_ok(word)) return -EBADMSG;
+        int rc = registry_known_name(registry, word);
+        if (rc != 0) return rc == -ENOMEM ? rc : -EBADMSG;
+    } else if (sscanf(line, "ring %16" SCNx64 " %" SCNu64 "%n", &id, &stored,
+                      &end) == 2) {
+        if (limiter_known_ring(limiter, id, stored) != 0) return -EBADMSG;
+    }
+    return end > 0 && line[end] == '\0' ? 0 : -EBADMSG;
+}
+
+int state_parse(struct state *state, const char *text,
+                struct registry *registry, struct limiter *limiter, char *why,
+                size_t n) {
+    *state = (struct state){0};
+    for (size_t number = 1; *text != '\0'; number++) {
+        const size_t len = strcspn(text, "\n");
+        char line[128];
+        int rc = -EBADMSG;
+        if (len < sizeof(line) && text[len] == '\n') {
+            memcpy(line, text, len);
+            line[len] = '\0';
+            rc = parse_line(state, line, registry, limiter);
+        }
+        if (rc != 0) {
+            snprintf(why, n, "line %zu is not understood", number);
+            return rc;
+        }
+        text += len + 1;
+    }
+    if (state->run == 0 || state->generation == 0 || state->task[0] == '\0') {
+        snprintf(why, n, "run, generation or task is missing");
+        return -EBADMSG;
+    }
+    return 0;
+}
+
+int state_read(char **text, const char *run) {
+    char path[4096];
+    int rc = rundir_path(path, sizeof(path), run, "state");
+    if (rc != 0) return rc;
+    FILE *in = fopen(path, "re");
+    if (in == NULL) return -errno;
+
+    size_t len = 0;
+    *text = NULL;
+    FILE *out = open_memstream(text, &len);
+    char chunk[4096];
+    size_t got = 0;
+    while (out != NULL && (got = fread(chunk, 1, sizeof(chunk), in)) > 0) {
+        fwrite(chunk, 1, got, out);
+    }
+    rc = ferror(in) ? -EIO : 0;
+    fclose(in);
+    if (out == NULL || fclose(out) != 0) rc = -ENOMEM;
+    if (rc == 0 && strlen(*text) != len) rc = -EBADMSG; // holes of a bad disk
+    if (rc != 0) {
+        free(*text);
+        *text = NULL;
+    }
+    return rc;
+}
+
+int state_lock(const char *run, long *pid) {
+    char path[4096], text[32] = "";
+    int rc = rundir_path(path, sizeof(path), run, "lock");
+    if (rc != 0) return rc;
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0) return -errno;
+
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        rc = -errno;
+        ssize_t got = read(fd, text, sizeof(text) - 1);
+        *pid = got > 0 ? strtol(text, NULL, 10) : 0;
+        close(fd);
+        return rc;
+    }
+    int len = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+    if (ftruncate(fd, 0) != 0 || write(fd, text, (size_t)len) != len) {
+        rc = -errno;
+        close(fd);
+        return rc;
+    }
+    return fd;
+}

@@ -1,0 +1,49 @@
+#ifndef LEARNER_STATE_H
+#define LEARNER_STATE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "learner/limiter.h"
+#include "learner/registry.h"
+
+/*
+ * RUN/state: what must outlive the learner beside its checkpoints. Text, one
+ * fact a line:
+ *
+ *   run 9f3c...        random id of the run, hexadecimal
+ *   generation 3       how often a learner started here
+ *   task multigoal
+ *   spec 2 2           obs_dim and act_dim, once known
+ *   name actor-0       in rank order
+ *   ring 01ab... 5120  ring id and highest stored total reported
+ *
+ * and RUN/lock, which one learner holds as long as it lives.
+ */
+struct state {
+    uint64_t run, generation;
+    char task[WIRE_NAME_LEN];
+};
+
+/* The whole text, malloc'ed (owned by the caller); NULL when out of memory. */
+char *state_print(const struct state *state, const struct registry *registry,
+                  const struct limiter *limiter, size_t *len);
+
+/*
+ * Read it back: names into registry and rings into limiter, both just
+ * initialised. Returns 0, -ENOMEM, or -EBADMSG with one line in why (n bytes).
+ */
+int state_parse(struct state *state, const char *text,
+                struct registry *registry, struct limiter *limiter, char *why,
+                size_t n);
+
+/* RUN/state as malloc'ed text; -ENOENT when this run never had a learner. */
+int state_read(char **text, const char *run);
+
+/*
+ * Lock RUN/lock and write our pid into it. Returns the descriptor, held until
+ * exit, -EWOULDBLOCK with the holder's pid in *pid, or another errno.
+ */
+int state_lock(const char *run, long *pid);
+
+#endif

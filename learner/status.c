@@ -1,0 +1,175 @@
+#include "learner/status.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <uv.h>
+#include <zmq.h>
+
+#include "common/exit_status.h"
+#include "common/log.h"
+#include "common/rundir.h"
+#include "learner/learner.h"
+
+static void print_run(const struct learner *l, FILE *out) {
+    const struct progress_now now = learner_now(l);
+    const struct progress_rates rates = progress_rates(&l->progress, &now);
+    char text[128];
+    const char *waiting = learner_waiting(l, text, sizeof(text));
+    fprintf(out, "run %016" PRIx64 "\ngeneration %" PRIu64 "\ntask %s\n",
+            l->state.run, l->state.generation, l->config.task);
+    fprintf(out, "address %s\nseconds %.1f\n", l->address, now.seconds);
+    fprintf(out, "updates %" PRIu64 "\nmax_updates %" PRIu64 "\n", now.updates,
+            l->config.max_updates);
+    fprintf(out, "steps %" PRIu64 "\nmax_steps %" PRIu64 "\n", now.steps,
+            l->config.max_steps);
+    fprintf(out, "updates_per_second %.2f\nsteps_per_second %.2f\n",
+            rates.updates, rates.steps);
+    fprintf(out, "episodes %" PRIu64 "\n", l->progress.episodes);
+    if (l->progress.episodes > 0) {
+        fprintf(out, "mean_return %.6g\n", progress_mean_return(&l->progress));
+    }
+    fprintf(out, "waiting %s\n", waiting != NULL ? waiting : "no");
+    fprintf(out, "trainer_threads %zu\ntrainer_seconds %.2f\n", l->threads,
+            l->busy_seconds);
+}
+
+static void print_learning(const struct learner *l, FILE *out) {
+    fprintf(out, "warm %d\nmay_update %d\nmay_insert %d\n", l->limiter.warm,
+            limiter_may_update(&l->limiter), limiter_may_insert(&l->limiter));
+    fprintf(out, "limiter_u0 %" PRId64 "\nlimiter_i0 %" PRId64 "\n",
+            l->limiter.u0, l->limiter.i0);
+    fprintf(out,
+            "parts_redrawn %" PRIu64 "\nparts_asked_again %" PRIu64
+            "\nparts_late %" PRIu64 "\n",
+            l->feed.redrawn, l->feed.asked_again, l->feed.late);
+    fprintf(out, "parameters_version %" PRIu64 "\nparameters_sent %" PRIu64
+                 "\n",
+            l->publish.version, l->publish.answers);
+    fprintf(out,
+            "checkpoints_written %" PRIu64 "\ncheckpoints_failed %" PRIu64
+            "\ncheckpoint_updates %" PRIu64 "\n",
+            l->saver.written, l->saver.failed, l->saver.newest);
+    fprintf(out, "refused %" PRIu64 "\nbad_messages %" PRIu64 "\n", l->refused,
+            l->server.bad);
+    for (size_t i = 0; i < LEARNER_AGES; i++) {
+        // bucket i: ages in [2^(i-1), 2^i), the first one 0
+        fprintf(out, "staleness_%u %" PRIu64 "\n", i == 0 ? 0u : 1u << (i - 1),
+                l->ages[i]);
+    }
+    fprintf(out, "staleness_earlier %" PRIu64 "\n", l->aged_out);
+}
+
+static void print_peers(const struct learner *l, FILE *out) {
+    const struct registry *registry = &l->registry;
+    fprintf(out, "topology %" PRIu64 "\nactors %zu\nshards %zu\n",
+            registry->topology, registry_count(registry, WIRE_ACTOR, 5000),
+            registry_listed(registry));
+    for (size_t i = 0; i < registry->n_shards; i++) {
+        const struct registry_shard *s = &registry->shards[i];
+        fprintf(out,
+                "shard %" PRIu32 " %s %s stored %" PRIu64 " present %" PRIu64
+                " capacity %" PRIu64 " granted %" PRIu64 " silent_ms %" PRIu64
+                "\n",
+                s->index, registry->peers[s->rank]->name,
+                registry_serves(registry, s)      ? "listed"
+                : s->state == WIRE_SHARD_DEAD ? "dead"
+                                                  : "returning",
+                s->stored, s->present, s->capacity, s->granted, s->silent_ms);
+    }
+    for (size_t i = 0; i < registry->n_peers; i++) {
+        const struct registry_peer *p = registry->peers[i];
+        if (!p->here || p->role != WIRE_ACTOR) continue;
+        const struct wire_counters *c = &p->progress.counters;
+        fprintf(out,
+                "actor %" PRIu64 " %s steps %" PRIu64 " episodes %" PRIu64
+                " acknowledged %" PRIu64 " outstanding %" PRIu64
+                " busy %" PRIu64 " silent_ms %" PRIu64 "\n",
+                p->rank, p->name, c->steps, c->episodes, c->acknowledged,
+                c->outstanding, c->busy, p->silent_ms);
+    }
+}
+
+char *status_text(const struct learner *learner, size_t *len) {
+    char *text = NULL;
+    FILE *out = open_memstream(&text, len);
+    if (out == NULL) return NULL;
+    print_run(learner, out);
+    print_learning(learner, out);
+    print_peers(learner, out);
+    if (fclose(out) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+/* One question, asked each second until it is answered. */
+struct query {
+    struct link_self self;
+    struct link_client client;
+    uv_timer_t again;
+    int asked, exit_status;
+};
+
+static void on_again(uv_timer_t *timer) {
+    struct query *query = timer->data;
+    if (query->asked++ == 5) {
+        log_error("no answer within 5 s: is it running?");
+        lifecycle_close_all(timer->loop);
+        return;
+    }
+    (void)link_client_send(&query->client,
+                           &(struct wire_message){.type = WIRE_STATUS});
+}
+
+static void on_answer(struct link_client *client,
+                      const struct wire_message *message) {
+    struct query *query = client->data;
+    if (message->type == WIRE_REFUSED) {
+        log_error("refused: %s", message->refused.reason);
+    } else if (message->type == WIRE_STATUS_REPLY) {
+        fwrite(message->text.text, 1, message->text.len, stdout);
+        query->exit_status = EXIT_FINISHED;
+    } else {
+        return;
+    }
+    lifecycle_close_all(query->again.loop);
+}
+
+int status_query(const struct config *config) {
+    char address[CONFIG_PATH_LEN];
+    snprintf(address, sizeof(address), "%s", config->status);
+    if (strstr(address, "://") == NULL) {
+        int rc = rundir_address(address, sizeof(address), config->status,
+                                "learner");
+        if (rc != 0) {
+            log_error("%s/address: %s; no learner serves this run",
+                      config->status, strerror(-rc));
+            return EXIT_REFUSED;
+        }
+    }
+    struct query query = {.exit_status = EXIT_REFUSED};
+    if (link_self_init(&query.self, "observer", config->name) != 0) {
+        return EXIT_REFUSED;
+    }
+    uv_loop_t loop;
+    void *zmq = zmq_ctx_new();
+    if (zmq == NULL || uv_loop_init(&loop) != 0) return EXIT_CRASH;
+    query.client = (struct link_client){
+        .self = &query.self, .on_message = on_answer, .data = &query};
+    int rc = link_client_start(&query.client, &loop, zmq, address, 8);
+    if (rc == 0) {
+        uv_timer_init(&loop, &query.again);
+        query.again.data = &query;
+        uv_timer_start(&query.again, on_again, 0, 1000);
+    }
+    if (rc != 0) lifecycle_close_all(&loop);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    link_client_finish(&query.client, 0);
+    uv_loop_close(&loop);
+    zmq_ctx_term(zmq);
+    return query.exit_status;
+}

@@ -1,0 +1,176 @@
+#include <errno.h>
+#include <ftw.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/rundir.h"
+#include "learner/checkpoint.h"
+#include "tests/unit/test.h"
+
+static char run[64];
+
+static int set_up(void **state) {
+    (void)state;
+    log_init("test", LOG_ERROR); // the warnings are what is tested
+    strcpy(run, "/tmp/softq-checkpoint-XXXXXX");
+    return mkdtemp(run) != NULL ? rundir_create(run) : -1;
+}
+
+static int remove_one(const char *path, const struct stat *info, int kind,
+                      struct FTW *where) {
+    (void)info, (void)kind, (void)where;
+    return remove(path);
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    return nftw(run, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static struct checkpoint *make(uint64_t generation, uint64_t updates) {
+    static float weights[6] = {1, -2, 3, -4, 5, -6};
+    static uint64_t step = 12;
+    const struct tensors_entry entries[] = {
+        {.name = "f.ws", .type = TENSORS_F32, .rank = 2, .shape = {2, 3},
+         .data = weights},
+        {.name = "adam.step", .type = TENSORS_U64, .data = &step},
+    };
+    struct checkpoint *checkpoint = checkpoint_copy(entries, 2);
+    assert_non_null(checkpoint);
+    strcpy(checkpoint->task, "multigoal");
+    checkpoint->S = 2, checkpoint->A = 2, checkpoint->units = 128;
+    checkpoint->counters = (struct checkpoint_counters){
+        .generation = generation,
+        .updates = updates,
+        .rng_counter = 99,
+        .limiter = {.ratio = 0.1,
+                    .warm = true,
+                    .updates = (int64_t)updates,
+                    .inserted = 5000,
+                    .u0 = 3,
+                    .i0 = -17}};
+    return checkpoint;
+}
+
+static void write_one(uint64_t generation, uint64_t updates, size_t keep) {
+    struct checkpoint *checkpoint = make(generation, updates);
+    assert_int_equal(checkpoint_write(checkpoint, run, keep), 0);
+    checkpoint_free(checkpoint);
+}
+
+static void file_path(char *path, size_t n, uint64_t generation,
+                      uint64_t updates) {
+    snprintf(path, n, "%s/checkpoints/%010" PRIu64 "-%012" PRIu64
+             ".safetensors", run, generation, updates);
+}
+
+/* Tensors, notes and counters come back as they were. */
+static void what_is_written_reads_back(void **state) {
+    (void)state;
+    write_one(2, 700, 3);
+    struct checkpoint *back;
+    assert_int_equal(checkpoint_newest(&back, run), 0);
+    assert_string_equal(back->task, "multigoal");
+    assert_int_equal(back->S, 2);
+    assert_int_equal(back->units, 128);
+    const struct checkpoint_counters *c = &back->counters;
+    assert_int_equal(c->generation, 2);
+    assert_int_equal(c->updates, 700);
+    assert_int_equal(c->rng_counter, 99);
+    assert_true(c->limiter.ratio == 0.1);
+    assert_true(c->limiter.warm);
+    assert_int_equal(c->limiter.inserted, 5000);
+    assert_int_equal(c->limiter.u0, 3);
+    assert_int_equal(c->limiter.i0, -17);
+    const struct tensors_entry *f = tensors_find(&back->tensors, "f.ws");
+    assert_non_null(f);
+    assert_int_equal(f->shape[1], 3);
+    assert_close(((float *)f->data)[5], -6.0f, 0.0f);
+    checkpoint_free(back);
+}
+
+/* A copy no longer depends on what it was copied from. */
+static void a_copy_stands_alone(void **state) {
+    (void)state;
+    float x = 1.0f;
+    const struct tensors_entry entry = {
+        .name = "x", .type = TENSORS_F32, .data = &x};
+    struct checkpoint *checkpoint = checkpoint_copy(&entry, 1);
+    x = 2.0f;
+    assert_close(*(float *)checkpoint->tensors.entries[0].data, 1.0f, 0.0f);
+    checkpoint_free(checkpoint);
+}
+
+/* The last `keep` stay; a later generation is newer whatever its updates. */
+static void only_the_newest_are_kept(void **state) {
+    (void)state;
+    char path[256];
+    write_one(1, 900, 3);
+    write_one(1, 1000, 3);
+    write_one(2, 950, 3);
+    write_one(2, 960, 3);
+    file_path(path, sizeof(path), 1, 900);
+    assert_int_equal(access(path, F_OK), -1);
+    file_path(path, sizeof(path), 1, 1000);
+    assert_int_equal(access(path, F_OK), 0);
+    struct checkpoint *back;
+    assert_int_equal(checkpoint_newest(&back, run), 0);
+    assert_int_equal(back->counters.updates, 960);
+    checkpoint_free(back);
+}
+
+/* A damaged newest one is passed over. */
+static void a_damaged_one_gives_way_to_an_older(void **state) {
+    (void)state;
+    char path[256];
+    write_one(1, 100, 3);
+    write_one(1, 200, 3);
+    file_path(path, sizeof(path), 1, 200);
+    assert_int_equal(truncate(path, 300), 0);
+    struct checkpoint *back;
+    assert_int_equal(checkpoint_newest(&back, run), 0);
+    assert_int_equal(back->counters.updates, 100);
+    checkpoint_free(back);
+    file_path(path, sizeof(path), 1, 100);
+    assert_int_equal(truncate(path, 0), 0);
+    assert_int_equal(checkpoint_newest(&back, run), -EBADMSG);
+}
+
+/* No file is not an error of the disk. */
+static void none_at_all_is_said(void **state) {
+    (void)state;
+    struct checkpoint *back;
+    assert_int_equal(checkpoint_newest(&back, run), -ENOENT);
+}
+
+/* A file of tensors that is no checkpoint names what is missing. */
+static void another_file_is_refused_in_words(void **state) {
+    (void)state;
+    char path[256], why[128] = "";
+    float x = 1.0f;
+    struct tensors_entry entry = {
+        .name = "x", .type = TENSORS_F32, .data = &x};
+    const struct tensors file = {.n = 1, .entries = &entry};
+    file_path(path, sizeof(path), 1, 1);
+    assert_int_equal(tensors_write(path, &file), 0);
+    struct checkpoint *back;
+    assert_int_equal(checkpoint_read(&back, path, why, sizeof(why)), -EBADMSG);
+    assert_string_equal(why, "format missing, expected 1");
+}
+
+int main(void) {
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        CASE(what_is_written_reads_back),
+        CASE(a_copy_stands_alone),
+        CASE(only_the_newest_are_kept),
+        CASE(a_damaged_one_gives_way_to_an_older),
+        CASE(none_at_all_is_said),
+        CASE(another_file_is_refused_in_words),
+    };
+#undef CASE
+    return cmocka_run_group_tests_name("checkpoint", tests, NULL, NULL);
+}

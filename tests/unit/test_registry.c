@@ -1,0 +1,263 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "learner/registry.h"
+#include "learner/state.h"
+#include "tests/unit/test.h"
+
+static struct registry registry;
+
+static int set_up(void **state) {
+    (void)state;
+    return registry_init(&registry, 1);
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    registry_finish(&registry);
+    return 0;
+}
+
+static struct wire_message message(const char *name, uint64_t incarnation,
+                                   enum wire_type type) {
+    struct wire_message m = {.incarnation = incarnation, .type = type};
+    strcpy(m.name, name);
+    return m;
+}
+
+static struct link_route route(uint8_t id) {
+    return (struct link_route){.len = 1, .id = {id}};
+}
+
+static enum registry_verdict hello(const char *name, uint64_t incarnation,
+                                   enum wire_role role, uint32_t index,
+                                   struct registry_peer **peer) {
+    struct wire_message m = message(name, incarnation, WIRE_HELLO);
+    const struct link_route from = route((uint8_t)incarnation);
+    m.hello.role = role;
+    m.hello.index = index;
+    strcpy(m.hello.endpoint, "ipc://x");
+    return registry_heard(&registry, &m, &from, peer);
+}
+
+static enum registry_verdict beat(const char *name, uint64_t incarnation,
+                                  struct registry_peer **peer) {
+    const struct wire_message m = message(name, incarnation, WIRE_HEARTBEAT);
+    const struct link_route from = route((uint8_t)incarnation);
+    return registry_heard(&registry, &m, &from, peer);
+}
+
+static struct registry_shard *list(const struct registry_peer *peer,
+                                   uint64_t ring) {
+    const struct wire_shard_ready ready = {
+        .ring_id = ring, .capacity = 100, .present = 5, .stored = 7};
+    return registry_list(&registry, peer, &ready);
+}
+
+/* Names get ranks in the order of their first Hello and keep them. */
+static void a_name_keeps_its_rank(void **state) {
+    (void)state;
+    struct registry_peer *a, *b, *again;
+    assert_int_equal(hello("a", 1, WIRE_ACTOR, 0, &a), REGISTRY_NEW);
+    assert_int_equal(hello("b", 2, WIRE_ACTOR, 0, &b), REGISTRY_NEW);
+    assert_int_equal(hello("a", 3, WIRE_ACTOR, 0, &again), REGISTRY_NEW);
+    assert_int_equal(a->rank, 0);
+    assert_int_equal(b->rank, 1);
+    assert_ptr_equal(a, again);
+    for (int i = 0; i < 1000; i++) { // through several growths of the table
+        char name[16];
+        struct registry_peer *peer;
+        snprintf(name, sizeof(name), "n%d", i);
+        assert_int_equal(hello(name, 9, WIRE_ACTOR, 0, &peer), REGISTRY_NEW);
+        assert_int_equal(peer->rank, i + 2);
+    }
+    assert_int_equal(beat("b", 2, &again), REGISTRY_CURRENT);
+    assert_ptr_equal(again, b);
+}
+
+/* The newest first Hello wins; the older process is told so, for good. */
+static void the_newest_incarnation_wins(void **state) {
+    (void)state;
+    struct registry_peer *peer;
+    hello("a", 1, WIRE_ACTOR, 0, &peer);
+    peer->progress.welcomed = true;
+    assert_int_equal(hello("a", 2, WIRE_ACTOR, 0, &peer), REGISTRY_NEW);
+    assert_false(peer->progress.welcomed);
+    assert_int_equal(peer->route.id[0], 2);
+    assert_int_equal(hello("a", 2, WIRE_ACTOR, 0, &peer), REGISTRY_AGAIN);
+    assert_int_equal(hello("a", 1, WIRE_ACTOR, 0, &peer), REGISTRY_OLD);
+    assert_int_equal(beat("a", 1, &peer), REGISTRY_OLD);
+    assert_int_equal(peer->incarnation, 2);
+    assert_int_equal(peer->route.id[0], 2); // the old one's is not taken
+}
+
+/* Who speaks without Hello is unknown: it knew an earlier learner. */
+static void a_stranger_must_say_hello(void **state) {
+    (void)state;
+    struct registry_peer *peer;
+    assert_int_equal(beat("a", 1, &peer), REGISTRY_UNKNOWN);
+    assert_null(peer);
+    assert_int_equal(registry_known_name(&registry, "b"), 0);
+    assert_int_equal(beat("b", 1, &peer), REGISTRY_UNKNOWN);
+    assert_int_equal(registry_known_name(&registry, "b"), -EEXIST);
+}
+
+/* An actor forgotten for its silence is back with its next message. */
+static void a_forgotten_actor_is_back_when_heard(void **state) {
+    (void)state;
+    struct registry_peer *peer;
+    hello("a", 1, WIRE_ACTOR, 0, &peer);
+    assert_int_equal(registry_count(&registry, WIRE_ACTOR, 5000), 1);
+    registry_tick(&registry, 6000, 5000, 60000);
+    assert_int_equal(registry_count(&registry, WIRE_ACTOR, 5000), 0);
+    assert_true(peer->here);
+    registry_tick(&registry, 54000, 5000, 60000);
+    assert_false(peer->here);
+    assert_int_equal(beat("a", 1, &peer), REGISTRY_CURRENT);
+    assert_int_equal(registry_count(&registry, WIRE_ACTOR, 5000), 1);
+}
+
+/* Listing, death by silence and a new incarnation each raise the version. */
+static void each_change_of_a_shard_raises_the_topology(void **state) {
+    (void)state;
+    struct registry_peer *peer;
+    hello("s", 1, WIRE_SHARD, 3, &peer);
+    const uint64_t start = registry.topology;
+    struct registry_shard *shard = list(peer, 77);
+    assert_int_equal(registry.topology, start + 1);
+    list(peer, 77); // a repeated ShardReady changes nothing
+    assert_int_equal(registry.topology, start + 1);
+
+    assert_false(registry_tick(&registry, 4900, 5000, 60000));
+    assert_true(registry_tick(&registry, 100, 5000, 60000));
+    assert_int_equal(shard->state, WIRE_SHARD_DEAD);
+    assert_int_equal(registry.topology, start + 2);
+    assert_int_equal(registry_listed(&registry), 0);
+
+    hello("s", 2, WIRE_SHARD, 3, &peer);
+    list(peer, 77);
+    assert_int_equal(registry.topology, start + 3);
+    assert_int_equal(registry.n_shards, 1);
+    assert_int_equal(registry_listed(&registry), 1);
+}
+
+/* Between a shard's new Hello and its ShardReady nobody serves. */
+static void a_returning_shard_serves_only_when_ready(void **state) {
+    (void)state;
+    struct registry_peer *peer;
+    hello("s", 1, WIRE_SHARD, 0, &peer);
+    struct registry_shard *shard = list(peer, 77);
+    assert_true(registry_serves(&registry, shard));
+    hello("s", 2, WIRE_SHARD, 0, &peer);
+    assert_false(registry_serves(&registry, shard));
+    assert_null(registry_shard_of(&registry, peer));
+    // its heartbeats do not keep the old entry alive
+    registry_tick(&registry, 3000, 5000, 60000);
+    beat("s", 2, &peer);
+    assert_true(registry_tick(&registry, 3000, 5000, 60000));
+    list(peer, 77);
+    assert_true(registry_serves(&registry, shard));
+}
+
+/* A process under another name takes over a shard's index. */
+static void the_last_shard_with_an_index_has_it(void **state) {
+    (void)state;
+    struct registry_peer *one, *two;
+    hello("one", 1, WIRE_SHARD, 0, &one);
+    list(one, 77);
+    hello("two", 2, WIRE_SHARD, 0, &two);
+    list(two, 77);
+    assert_null(registry_shard_of(&registry, one));
+    assert_non_null(registry_shard_of(&registry, two));
+    struct wire_shard shards[WIRE_MAX_SHARDS];
+    const struct wire_topology t = registry_topology(&registry, shards);
+    assert_int_equal(t.n, 1);
+    assert_int_equal(t.shards[0].incarnation, 2);
+}
+
+/* What is written is read back: names, rings, spec. */
+static void the_state_reads_back(void **state) {
+    (void)state;
+    static struct limiter limiter, limiter2;
+    const struct limiter_settings settings = {
+        .ratio = 1, .warmup = 100, .slack = 32, .minibatch = 16};
+    limiter_init(&limiter, &settings);
+    limiter_init(&limiter2, &settings);
+    limiter_report(&limiter, UINT64_C(0xfedcba9876543210), 12345, 100, 1000);
+    struct registry_peer *peer;
+    hello("actor-0", 1, WIRE_ACTOR, 0, &peer);
+    hello("replay.0_x", 1, WIRE_SHARD, 0, &peer);
+    registry_fix_spec(&registry, (struct wire_spec){29, 8});
+    const struct state from = {
+        .run = UINT64_C(0x0123456789abcdef), .generation = 7, .task = "x-y"};
+    size_t len;
+    char why[128], *text = state_print(&from, &registry, &limiter, &len);
+    assert_int_equal(strlen(text), len);
+
+    struct registry registry2;
+    struct state to;
+    assert_int_equal(registry_init(&registry2, 8), 0);
+    assert_int_equal(
+        state_parse(&to, text, &registry2, &limiter2, why, sizeof(why)), 0);
+    assert_int_equal(to.run, from.run);
+    assert_int_equal(to.generation, 7);
+    assert_string_equal(to.task, "x-y");
+    assert_int_equal(registry2.n_peers, 2);
+    assert_string_equal(registry2.peers[1]->name, "replay.0_x");
+    assert_int_equal(registry2.spec.obs_dim, 29);
+    assert_int_equal(registry2.spec.act_dim, 8);
+    assert_int_equal(limiter2.n, 1);
+    assert_int_equal(limiter_inserted(&limiter2), 12345);
+    registry_finish(&registry2);
+    free(text);
+}
+
+/* Anything else is refused with the line's number. */
+static void a_damaged_state_is_refused(void **state) {
+    (void)state;
+    static const char *const texts[] = {
+        "",
+        "run 1\n",
+        "run 1\ngeneration 1\ntask t", // cut
+        "run 1\ngeneration 1\ntask t\nname a b\n",
+        "run 1\ngeneration 1\ntask t\nname a\nname a\n",
+        "run 1\ngeneration 1\ntask t\nspec 0 4\n",
+        "run 1\ngeneration 1\ntask t\nspec 5000 4\n",
+        "run 1\ngeneration 1\ntask t\nring 12 x\n",
+        "run 1\ngeneration 1\ntask t\nwhat\n",
+        "run 0\ngeneration 1\ntask t\n",
+    };
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+        struct registry other;
+        static struct limiter limiter;
+        struct state to;
+        char why[128] = "";
+        limiter_init(&limiter, &(struct limiter_settings){
+                                   .ratio = 1, .slack = 1, .minibatch = 1});
+        assert_int_equal(registry_init(&other, 1), 0);
+        assert_int_equal(
+            state_parse(&to, texts[i], &other, &limiter, why, sizeof(why)),
+            -EBADMSG);
+        assert_true(why[0] != '\0');
+        registry_finish(&other);
+    }
+}
+
+int main(void) {
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        CASE(a_name_keeps_its_rank),
+        CASE(the_newest_incarnation_wins),
+        CASE(a_stranger_must_say_hello),
+        CASE(a_forgotten_actor_is_back_when_heard),
+        CASE(each_change_of_a_shard_raises_the_topology),
+        CASE(a_returning_shard_serves_only_when_ready),
+        CASE(the_last_shard_with_an_index_has_it),
+        CASE(the_state_reads_back),
+        CASE(a_damaged_state_is_refused),
+    };
+#undef CASE
+    return cmocka_run_group_tests_name("registry", tests, NULL, NULL);
+}
