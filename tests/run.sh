@@ -9,10 +9,9 @@
 # tests/system/slow/. The last line is `N passed, N failed, N skipped`; the exit
 # status is 0 only when nothing failed. CI=true makes warnings errors.
 #
-# A system test is an executable tests/system/*.sh: run from the project's root
-# with BUILD (folder of the programs' build), it prints `ok NAME`, `not ok NAME`
-# or `ok NAME # SKIP why` a case and exits non-zero when one failed; 77: it
-# cannot run here. A slow one's name may say SAN: it wants the sanitised build.
+# A system test is a script tests/system/*.sh with a #! line: run from the
+# project's root with SOFTQ_BUILD (the build to use), it prints `ok NAME`,
+# `not ok NAME` or `skip NAME: why` a case and exits non-zero when one failed.
 set -u
 cd -- "$(dirname -- "$(readlink -f -- "$0")")/.." || exit 1
 
@@ -87,19 +86,17 @@ quiet() { # log, command...: its output only if it fails
 # a failed case, or fewer cases than planned, counts as a failure of its own.
 count() { # name, log, status
     local name=$1 log=$2 status=$3 good bad skip plan
-    skip=$(grep -cE '^ok .*# *(SKIP|skip)' "$log")
-    good=$(($(grep -cE '^ok( |$)' "$log") - skip))
+    skip=$(grep -cE '^(skip |ok .*# *SKIP)' "$log")
+    good=$(grep -E '^ok( |$)' "$log" | grep -cvE '# *SKIP')
     bad=$(grep -cE '^not ok( |$)' "$log")
     plan=$(sed -n 's/^1\.\.\([0-9][0-9]*\)$/\1/p' "$log" | head -n 1)
-    if ((status == 77 && good + bad + skip == 0)); then
-        skip=1
-    elif ((bad == 0 && (status != 0 || good + skip < ${plan:-0} ||
+    if ((bad == 0 && (status != 0 || good + skip < ${plan:-0} ||
         good + skip == 0))); then
         bad=1
         echo "not ok $name (status $status)" >>"$log"
     fi
     passed=$((passed + good)) failed=$((failed + bad)) skipped=$((skipped + skip))
-    grep -E '^ok .*# *(SKIP|skip)' "$log" | sed "s/^/$name: /"
+    grep -E '^(skip |ok .*# *SKIP)' "$log" | sed "s/^/$name: /"
     if ((bad > 0)); then
         echo "FAILED in $name (status $status), $log ends with:"
         tail -n 40 "$log"
@@ -145,10 +142,11 @@ scripts() { # label, build folder, seconds a script, script...
     shift 3
     mkdir -p "$logs/$label"
     for script; do
-        [[ -e $script ]] || continue # the pattern itself: there is none
+        # neither the pattern itself nor what the tests source
+        [[ -e $script && $(head -c 2 "$script") == '#!' ]] || continue
         log=$logs/$label/$(basename "$script" .sh).log
         start=$SECONDS
-        BUILD=$PWD/$folder timeout -k 10 "$limit" "$script" >"$log" 2>&1 \
+        SOFTQ_BUILD=$PWD/$folder timeout -k 10 "$limit" "$script" >"$log" 2>&1 \
             </dev/null
         status=$?
         ((status != 124)) || echo "not ok ended after $limit s" >>"$log"
