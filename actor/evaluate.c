@@ -179,15 +179,15 @@ int evaluate_run(const struct config *config) {
     struct evaluation evaluation = {.config = *config, .run = config->evaluate};
     mlp_blas_setup(); // its result matters only to several threads
     int err = prepare(&evaluation);
+    if (!err && config->q_figure[0] != '\0')
+        err = q_figure_write(&evaluation.snapshot, config->q_states,
+                             config->q_figure, config->seed, evaluation.why,
+                             sizeof(evaluation.why));
     if (!err) err = play_traced(&evaluation);
     if (!err) {
         print_table(&evaluation);
         err = write_json(&evaluation);
     }
-    if (!err && config->q_figure[0] != '\0')
-        err = q_figure_write(&evaluation.snapshot, config->q_states,
-                             config->q_figure, config->seed, evaluation.why,
-                             sizeof(evaluation.why));
     if (err) log_error("%s", evaluation.why);
     rollout_finish(&evaluation.rollout);
     snapshot_finish(&evaluation.snapshot);

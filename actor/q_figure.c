@@ -64,9 +64,10 @@ static int write_csv(const char *folder, const char *name, size_t number,
 
 static void fill_grid(float *a) {
     for (size_t i = 0; i < POINTS; i++) {
+        const size_t row = i / Q_FIGURE_GRID, column = i % Q_FIGURE_GRID;
         const float step = 2.0f / (Q_FIGURE_GRID - 1);
-        a[2 * i] = (float)(i / Q_FIGURE_GRID) * step - 1.0f;
-        a[2 * i + 1] = (float)(i % Q_FIGURE_GRID) * step - 1.0f;
+        a[2 * i] = (float)row * step - 1.0f;
+        a[2 * i + 1] = (float)column * step - 1.0f;
     }
 }
 
@@ -77,7 +78,8 @@ static int write_state(const struct snapshot *snapshot, const float *s,
                        size_t n) {
     struct rng rng;
     float *grid = buffer, *q = buffer + (size_t)2 * POINTS;
-    float *xi = buffer + (size_t)3 * POINTS, *a = xi + 2 * Q_FIGURE_ACTIONS;
+    float *xi = buffer + (size_t)3 * POINTS,
+          *a = xi + (size_t)2 * Q_FIGURE_ACTIONS;
     fill_grid(grid);
     mlp_forward(&snapshot->q, q, snapshot->theta, s, grid, 1, POINTS, 0, work);
     rng_init(&rng, seed, RNG_EVALUATOR, 1, 0, number);

@@ -79,14 +79,12 @@ int snapshot_read(struct snapshot *snapshot, const char *run, char *why,
              slash ? slash + 1 : path);
 
     struct tensors tensors = {0};
-    err = tensors_read(&tensors, path, reason, sizeof(reason));
-    if (!err) {
-        err = read_networks(snapshot, &tensors, reason, sizeof(reason));
-        tensors_finish(&tensors);
-    }
+    err = tensors_read(&tensors, path, why, n); // names the path itself
+    if (err) return err;
+    err = read_networks(snapshot, &tensors, reason, sizeof(reason));
+    tensors_finish(&tensors);
     if (err) {
-        snprintf(why, n, "%s: %s", path,
-                 reason[0] != '\0' ? reason : strerror(-err));
+        snprintf(why, n, "%s: %s", path, reason);
         snapshot_finish(snapshot);
     }
     return err;

@@ -121,8 +121,8 @@ void mujoco_step(struct mujoco_state *state, const double *action,
     const mjModel *m = state->model->m;
     mjData *d = state->d;
     for (int i = 0; i < (int)m->nu; i++) {
-        const double low = m->actuator_ctrlrange[2 * i];
-        const double high = m->actuator_ctrlrange[2 * i + 1];
+        const double *range = m->actuator_ctrlrange + (ptrdiff_t)2 * i;
+        const double low = range[0], high = range[1];
         const double a = fmin(fmax(action[i], -1.0), 1.0);
         d->ctrl[i] = 0.5 * (low + high) + 0.5 * (high - low) * a;
     }
