@@ -89,7 +89,8 @@ bool limiter_may_insert(const struct limiter *limiter);
 /*
  * The absolute store_until of a ring: a shard stores an insert only while its
  * total after it is at most this. UINT64_MAX: no limit. A ring that is not
- * listed gets what it reported, an unknown one 0.
+ * listed gets what it reported, an unknown one 0. The bound on drift needs a
+ * shard to drop the grant of an earlier learner when it sends its ShardReady.
  */
 uint64_t limiter_grant(const struct limiter *limiter, uint64_t id);
 
