@@ -248,7 +248,7 @@ static void wrong_command_lines_are_refused(void **state) {
     }
     assert_int_equal(load(&config, CONFIG_LEARNER, "--lockstep", "true", NULL),
                      -EINVAL);
-    assert_int_equal(load(&config, CONFIG_LEARNER, "--config=/nowhere", NULL),
+    assert_int_equal(load(&config, CONFIG_LEARNER, "--config=/proc/nowhere", NULL),
                      -EINVAL);
     assert_int_equal(load(&config, CONFIG_LEARNER, "--config=/", NULL),
                      -EINVAL);

@@ -492,11 +492,11 @@ static void missing_folder_is_one_line(void **state) {
     struct ring ring;
     char why[256] = "";
     assert_int_equal(
-        ring_open(&ring, "/nowhere/a.ring", &spec, NULL, why, sizeof why),
+        ring_open(&ring, "/proc/nowhere/a.ring", &spec, NULL, why, sizeof why),
         -ENOENT);
-    assert_non_null(strstr(why, "/nowhere/a.ring"));
+    assert_non_null(strstr(why, "/proc/nowhere/a.ring"));
     assert_int_equal(
-        ring_open_read(&ring, "/nowhere/a.ring", NULL, why, sizeof why),
+        ring_open_read(&ring, "/proc/nowhere/a.ring", NULL, why, sizeof why),
         -ENOENT);
     ring_close(&ring);
 }
