@@ -235,7 +235,9 @@ void cycle_on_results(uv_async_t *async) {
         case TRAINER_CHECKPOINT: {
             // its row is the one that a resumed run is cut back to
             const struct progress_now now = learner_now(learner);
-            progress_row(&learner->progress, &now);
+            if (learner->progress.row.updates != now.updates) {
+                progress_row(&learner->progress, &now);
+            }
             saver_write(learner, result.checkpoint);
             break;
         }

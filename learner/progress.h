@@ -27,13 +27,13 @@ struct progress {
     double max_seconds;
     double seconds_before; /* of earlier learners of this run */
     uint64_t episodes;     /* since this learner started */
+    struct progress_now row; /* at the last row of the file */
 
     /* private */
     FILE *csv;
     bool csv_failed, live, lines, begun;
     double returns[PROGRESS_EPISODES]; /* of the last episodes, a ring */
     double next_line;
-    struct progress_now row; /* at the last row of the file */
     size_t n_window;
     struct progress_now window[PROGRESS_WINDOW]; /* a ring, for the rates */
     struct progress_mean {

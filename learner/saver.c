@@ -140,7 +140,9 @@ void saver_write(struct learner *learner, struct checkpoint *checkpoint) {
 void saver_last(struct learner *learner) {
     struct saver *saver = &learner->saver;
     if (saver_busy(learner)) return; // we are called again when it is done
-    if (saver->last || learner->trainer == NULL) {
+    const bool there = saver->written > 0 &&
+                       saver->newest == (uint64_t)learner->limiter.updates;
+    if (saver->last || there || learner->trainer == NULL) {
         learner_farewell(learner);
         return;
     }
