@@ -276,6 +276,19 @@ static void write_row(const struct ring *ring, uint8_t *row,
     __atomic_store_n(crc_of(ring, row), row_sum(ring, row), __ATOMIC_RELEASE);
 }
 
+enum ring_verdict ring_would(const struct ring *ring, uint64_t actor,
+                             uint64_t epoch, uint64_t seq) {
+    switch (dedup_check(&ring->private->dedup, actor, epoch, seq)) {
+    case DEDUP_DUPLICATE:
+        return RING_DUPLICATE;
+    case DEDUP_STALE:
+        return RING_STALE;
+    case DEDUP_NEW:
+        break;
+    }
+    return RING_STORED;
+}
+
 enum ring_verdict ring_insert(struct ring *ring, uint64_t actor, uint64_t epoch,
                               uint64_t seq, const struct batch *rows) {
     struct ring_private *p = ring->private;
@@ -284,14 +297,8 @@ enum ring_verdict ring_insert(struct ring *ring, uint64_t actor, uint64_t epoch,
     assert(rows->n >= 1 && rows->n <= capacity);
     assert(batch_first_non_finite(rows) == rows->n);
 
-    switch (dedup_check(&p->dedup, actor, epoch, seq)) {
-    case DEDUP_DUPLICATE:
-        return RING_DUPLICATE;
-    case DEDUP_STALE:
-        return RING_STALE;
-    case DEDUP_NEW:
-        break;
-    }
+    enum ring_verdict verdict = ring_would(ring, actor, epoch, seq);
+    if (verdict != RING_STORED) return verdict;
     /* before any row goes, or the pair could be forgotten half-way */
     if (dedup_add(&p->dedup, actor, epoch, rows->n) != 0) return RING_NO_MEMORY;
 

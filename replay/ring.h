@@ -59,6 +59,10 @@ enum ring_verdict {
     RING_NO_MEMORY /* for one more (actor, epoch); nothing stored, ask again */
 };
 
+/* What ring_insert() would say now (but for memory); changes nothing. */
+enum ring_verdict ring_would(const struct ring *ring, uint64_t actor,
+                             uint64_t epoch, uint64_t seq);
+
 /*
  * Store a whole batch (actor, epoch, seq), unless it is there already
  * (RING_DUPLICATE) or its seq is below the mask of the last 64 (RING_STALE).
@@ -66,9 +70,8 @@ enum ring_verdict {
  * rows: shape (S, A) of the ring, 1 to capacity rows, all finite (asserted).
  * When it returns RING_STORED the rows survive kill -9.
  */
-enum ring_verdict ring_insert(struct ring *ring, uint64_t actor,
-                              uint64_t epoch, uint64_t seq,
-                              const struct batch *rows);
+enum ring_verdict ring_insert(struct ring *ring, uint64_t actor, uint64_t epoch,
+                              uint64_t seq, const struct batch *rows);
 
 /* n rows, uniform with replacement, appended to out. present > 0. */
 void ring_sample(const struct ring *ring, struct rng *rng, size_t n,

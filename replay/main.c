@@ -1,0 +1,60 @@
+/* Replay shard: keeps transitions from actors, serves minibatches. */
+
+#include <uv.h>
+#include <zmq.h>
+
+#include "common/config.h"
+#include "common/exit_status.h"
+#include "common/log.h"
+#include "proto/lifecycle.h"
+#include "replay/shard.h"
+
+struct program {
+    uv_loop_t loop;
+    struct lifecycle life;
+    struct shard shard; /* all the logic */
+};
+
+static void on_stop(struct lifecycle *life, const char *why) {
+    shard_end(life->data, EXIT_FINISHED, why);
+}
+
+static void on_end(struct shard *shard) {
+    lifecycle_close_all(shard->data);
+}
+
+static int start(struct program *p, void *zmq) {
+    struct shard *shard = &p->shard;
+    shard->on_end = on_end;
+    shard->data = &p->loop;
+    int rc = lifecycle_start(&p->life, &p->loop, shard->config.lifeline,
+                             on_stop, shard);
+    if (rc != 0) {
+        log_error("start: %s", uv_strerror(rc));
+        return EXIT_CRASH;
+    }
+    return shard_start(shard, &p->loop, zmq);
+}
+
+int main(int argc, char **argv) {
+    static struct program p; /* outlives uv_run(), as handles must */
+    if (config_load(&p.shard.config, CONFIG_REPLAY, argc, argv) != 0)
+        return EXIT_REFUSED;
+    lifecycle_raise_fd_limit();
+    void *zmq = zmq_ctx_new();
+    if (zmq == NULL || uv_loop_init(&p.loop) != 0) {
+        log_error("no memory for a context and a loop");
+        return EXIT_CRASH;
+    }
+    zmq_ctx_set(zmq, ZMQ_BLOCKY, 0); /* a lost peer must not hold us at exit */
+
+    int status = start(&p, zmq);
+    if (status != 0) lifecycle_close_all(&p.loop);
+    uv_run(&p.loop, UV_RUN_DEFAULT); /* success and failure end here */
+
+    shard_finish(&p.shard);
+    int leaked = uv_loop_close(&p.loop); /* -EBUSY: a handle is still open */
+    zmq_ctx_term(zmq);
+    if (leaked != 0) log_warn("a handle was left open");
+    return status != 0 ? status : p.shard.status;
+}

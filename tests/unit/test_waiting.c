@@ -1,0 +1,105 @@
+/* Who is woken when the grant rises, and in what order. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "replay/waiting.h"
+#include "tests/unit/test.h"
+
+static struct link_route route(uint16_t i) {
+    struct link_route r = {.len = 5};
+    memcpy(r.id + 1, &i, sizeof i);
+    return r;
+}
+
+struct woken {
+    size_t n;
+    uint16_t list[WAITING_MOST];
+    uint16_t gone; /* this one is not there any more; 0: all are */
+};
+
+static int wake(void *data, const struct link_route *r) {
+    struct woken *w = data;
+    uint16_t i = 0;
+    memcpy(&i, r->id + 1, sizeof i);
+    if (i == w->gone) return -EHOSTUNREACH;
+    w->list[w->n++] = i;
+    return 0;
+}
+
+static struct waiting waiting;
+static struct woken woken;
+
+static int empty(void **state) {
+    (void)state;
+    memset(&waiting, 0, sizeof waiting);
+    memset(&woken, 0, sizeof woken);
+    return 0;
+}
+
+static void add(uint16_t i, uint64_t seq, uint64_t rows) {
+    struct link_route r = route(i);
+    waiting_add(&waiting, &r, seq, rows);
+}
+
+/* As many as there is room for, in the order they were told Busy. */
+static void first_come_is_first_woken(void **state) {
+    (void)state;
+    for (uint16_t i = 1; i <= 9; i++) add(i, 1, 32);
+    waiting_wake(&waiting, 0, wake, &woken);
+    assert_int_equal(woken.n, 0);
+    waiting_wake(&waiting, 65, wake, &woken);
+    assert_int_equal(woken.n, 3);
+    waiting_wake(&waiting, 1, wake, &woken);
+    assert_int_equal(woken.n, 4);
+    waiting_wake(&waiting, 10000, wake, &woken);
+    assert_int_equal(woken.n, 9);
+    for (uint16_t i = 0; i < 9; i++) assert_int_equal(woken.list[i], i + 1);
+    assert_int_equal(waiting.n, 0);
+}
+
+/* One entry a connection, and a batch asked again weighs nothing. */
+static void repeated_batches_keep_their_place(void **state) {
+    (void)state;
+    add(1, 5, 32);
+    add(2, 9, 32);
+    add(1, 6, 32);
+    add(1, 5, 32);
+    add(1, 6, 32);
+    assert_int_equal(waiting.n, 2);
+    assert_int_equal(waiting.peers[0].rows, 64);
+    waiting_wake(&waiting, 64, wake, &woken);
+    assert_int_equal(woken.n, 1);
+    assert_int_equal(woken.list[0], 1);
+}
+
+/* The share of one that is gone wakes the next. */
+static void peer_that_is_gone_takes_no_room(void **state) {
+    (void)state;
+    for (uint16_t i = 1; i <= 3; i++) add(i, 1, 32);
+    woken.gone = 1;
+    waiting_wake(&waiting, 32, wake, &woken);
+    assert_int_equal(woken.n, 1);
+    assert_int_equal(woken.list[0], 2);
+    assert_int_equal(waiting.n, 1);
+}
+
+static void full_list_forgets_the_newest(void **state) {
+    (void)state;
+    for (uint16_t i = 1; i <= WAITING_MOST + 5; i++) add(i, 1, 1);
+    assert_int_equal(waiting.n, WAITING_MOST);
+    waiting_wake(&waiting, UINT64_MAX, wake, &woken);
+    assert_int_equal(woken.n, WAITING_MOST);
+    assert_int_equal(woken.list[WAITING_MOST - 1], WAITING_MOST);
+}
+
+int main(void) {
+#define CASE(name) cmocka_unit_test_setup(name, empty)
+    const struct CMUnitTest cases[] = {
+        CASE(first_come_is_first_woken),
+        CASE(repeated_batches_keep_their_place),
+        CASE(peer_that_is_gone_takes_no_room),
+        CASE(full_list_forgets_the_newest),
+    };
+    return cmocka_run_group_tests(cases, NULL, NULL);
+}
