@@ -141,7 +141,7 @@ static long list_files(char (**names)[NAME_LEN + 1], const char *folder) {
 }
 
 static void prune(const char *folder, size_t keep) {
-    char (*names)[NAME_LEN + 1];
+    char(*names)[NAME_LEN + 1];
     long n = list_files(&names, folder);
     for (long i = (long)keep; i < n; i++) {
         char path[4096];
@@ -157,9 +157,9 @@ int checkpoint_write(const struct checkpoint *checkpoint, const char *run,
     char folder[3072], path[4096], S[24], A[24], units[24];
     int rc = rundir_path(folder, sizeof(folder), run, "checkpoints");
     if (rc != 0) return rc;
-    snprintf(path, sizeof(path),
-             "%s/%010" PRIu64 "-%012" PRIu64 ".safetensors", folder,
-             checkpoint->counters.generation, checkpoint->counters.updates);
+    snprintf(path, sizeof(path), "%s/%010" PRIu64 "-%012" PRIu64 ".safetensors",
+             folder, checkpoint->counters.generation,
+             checkpoint->counters.updates);
     snprintf(S, sizeof(S), "%" PRIu64, checkpoint->S);
     snprintf(A, sizeof(A), "%" PRIu64, checkpoint->A);
     snprintf(units, sizeof(units), "%" PRIu64, checkpoint->units);
@@ -176,9 +176,12 @@ int checkpoint_write(const struct checkpoint *checkpoint, const char *run,
         entry->data = &list[i].u;
     }
     struct tensors_note notes[N_NOTES] = {
-        {"task", (char *)checkpoint->task}, {"obs_dim", S},
-        {"act_dim", A},                     {"units", units},
-        {"algorithm", "sql"},               {"format", "1"},
+        {"task", (char *)checkpoint->task},
+        {"obs_dim", S},
+        {"act_dim", A},
+        {"units", units},
+        {"algorithm", "sql"},
+        {"format", "1"},
     };
     const struct tensors file = {.n = n + N_COUNTERS,
                                  .n_notes = N_NOTES,
@@ -260,7 +263,7 @@ int checkpoint_newest(struct checkpoint **checkpoint, const char *run) {
     char folder[3072];
     int rc = rundir_path(folder, sizeof(folder), run, "checkpoints");
     if (rc != 0) return rc;
-    char (*names)[NAME_LEN + 1];
+    char(*names)[NAME_LEN + 1];
     long n = list_files(&names, folder);
     if (n < 0) return (int)n;
 

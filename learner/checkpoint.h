@@ -25,7 +25,7 @@ struct checkpoint {
     uint64_t S, A, units;
     struct checkpoint_counters counters;
     struct tensors tensors; /* the learning state, by name */
-    void *copy; /* private: set when the tensors are our own copy */
+    void *copy;             /* private: set when the tensors are our own copy */
 };
 
 /* A copy of named tensors; task, dims and counters are the caller's to fill.
@@ -42,8 +42,8 @@ int checkpoint_write(const struct checkpoint *checkpoint, const char *run,
                      size_t keep);
 
 /* 0, -ENOMEM, -errno or -EBADMSG with one line in why (n bytes). */
-int checkpoint_read(struct checkpoint **checkpoint, const char *path,
-                    char *why, size_t n);
+int checkpoint_read(struct checkpoint **checkpoint, const char *path, char *why,
+                    size_t n);
 
 /*
  * The newest one that can be read; a damaged one is warned of and the next

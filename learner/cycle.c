@@ -25,6 +25,7 @@ int cycle_start(struct learner *learner, struct wire_spec spec) {
     char why[256] = "";
     int rc = feed_init(&learner->feed, (size_t)config->prefetch,
                        (size_t)config->minibatch, spec.obs_dim, spec.act_dim);
+    if (rc == 0 && config->lockstep) rc = lockstep_start(learner, spec);
     if (rc == 0) {
         rc = trainer_start(&learner->trainer, config, spec.obs_dim,
                            spec.act_dim, learner->threads, learner->resume,
@@ -81,8 +82,7 @@ static uint64_t grant(struct learner *learner, struct registry_shard *shard) {
 void cycle_ask(void *data, const struct feed_ask *ask) {
     struct learner *learner = data;
     const struct registry_peer *peer = learner->registry.peers[ask->key];
-    struct registry_shard *shard =
-        registry_shard_of(&learner->registry, peer);
+    struct registry_shard *shard = registry_shard_of(&learner->registry, peer);
     if (shard == NULL) return; // asked again by cycle_expire()
     dialogue_send(learner, peer,
                   &(struct wire_message){
@@ -154,7 +154,7 @@ static void push_grants(struct learner *learner) {
 
 void cycle_pump(struct learner *learner) {
     if (learner->ending) return;
-    if (learner->trainer != NULL) {
+    if (learner->trainer != NULL && !learner->config.lockstep) {
         hand_over(learner);
         if (learner->limiter.warm) {
             struct feed_source sources[FEED_MAX_SOURCES];
@@ -178,6 +178,7 @@ void cycle_publish(struct learner *learner, uint64_t now_ms) {
         (uint64_t)(1e3 * learner->config.publish_interval);
     const bool first = learner->published_updates == UINT64_MAX;
     if (learner->trainer == NULL || learner->publish_asked ||
+        learner->config.lockstep ||
         learner->updates == learner->published_updates ||
         (!first && now_ms - learner->published_ms < interval) ||
         trainer_room(learner->trainer) < 2) {
@@ -197,21 +198,26 @@ static void on_parameters(struct learner *learner,
         const uint64_t version =
             learner->state.generation << 40 | result->updates;
         learner->published_updates = result->updates;
-        rc = publish_set(&learner->publish, version, result->phi,
-                         result->count);
+        rc = publish_set(&learner->publish, version, learner->lockstep.round,
+                         result->phi, result->count);
     }
     free(result->phi);
+    if (learner->config.lockstep && rc == 0) {
+        lockstep_published(learner);
+        return;
+    }
     if (rc != 0) log_warn("publishing: %s; trying again", strerror(-rc));
     dialogue_serve_waiting(learner);
 }
 
 static void on_update(struct learner *learner, struct trainer_result *result) {
-    feed_give_back(&learner->feed, result->data);
-    learner->lent--;
+    if (!learner->config.lockstep) {
+        feed_give_back(&learner->feed, result->data);
+        learner->lent--;
+    }
     if (result->error != 0) {
         char reason[128];
-        snprintf(reason, sizeof(reason),
-                 "%s is not finite at update %" PRIu64,
+        snprintf(reason, sizeof(reason), "%s is not finite at update %" PRIu64,
                  result->what != NULL ? result->what : "something",
                  learner->updates + 1);
         log_error("%s; the last good checkpoint is kept", reason);
@@ -222,6 +228,7 @@ static void on_update(struct learner *learner, struct trainer_result *result) {
     learner->busy_seconds += result->seconds;
     learner->progressed_ms = uv_now(learner->loop);
     progress_figures(&learner->progress, &result->figures);
+    if (learner->config.lockstep) lockstep_updated(learner);
 }
 
 void cycle_on_results(uv_async_t *async) {
@@ -230,8 +237,12 @@ void cycle_on_results(uv_async_t *async) {
     while (learner->trainer != NULL &&
            trainer_next(learner->trainer, &result)) {
         switch (result.kind) {
-        case TRAINER_UPDATE: on_update(learner, &result); break;
-        case TRAINER_PARAMETERS: on_parameters(learner, &result); break;
+        case TRAINER_UPDATE:
+            on_update(learner, &result);
+            break;
+        case TRAINER_PARAMETERS:
+            on_parameters(learner, &result);
+            break;
         case TRAINER_CHECKPOINT: {
             // its row is the one that a resumed run is cut back to
             const struct progress_now now = learner_now(learner);
@@ -244,6 +255,10 @@ void cycle_on_results(uv_async_t *async) {
         }
     }
     learner_check_limits(learner);
+    if (learner->config.lockstep) {
+        lockstep_go_on(learner);
+        return;
+    }
     cycle_publish(learner, uv_now(learner->loop));
     cycle_pump(learner);
 }

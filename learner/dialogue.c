@@ -14,10 +14,14 @@
 
 static const char *role_name(enum wire_role role) {
     switch (role) {
-    case WIRE_ACTOR: return "actor";
-    case WIRE_SHARD: return "shard";
-    case WIRE_EVALUATOR: return "evaluator";
-    case WIRE_OBSERVER: return "observer";
+    case WIRE_ACTOR:
+        return "actor";
+    case WIRE_SHARD:
+        return "shard";
+    case WIRE_EVALUATOR:
+        return "evaluator";
+    case WIRE_OBSERVER:
+        return "observer";
     }
     return "peer";
 }
@@ -54,14 +58,12 @@ static void send_go(struct learner *learner, const struct registry_peer *peer) {
     dialogue_send(learner, peer, &(struct wire_message){.type = WIRE_GO});
 }
 
-static void send_topology(struct learner *learner,
-                          struct registry_peer *peer) {
+static void send_topology(struct learner *learner, struct registry_peer *peer) {
     struct wire_shard shards[WIRE_MAX_SHARDS];
-    dialogue_send(
-        learner, peer,
-        &(struct wire_message){
-            .type = WIRE_TOPOLOGY,
-            .topology = registry_topology(&learner->registry, shards)});
+    dialogue_send(learner, peer,
+                  &(struct wire_message){.type = WIRE_TOPOLOGY,
+                                         .topology = registry_topology(
+                                             &learner->registry, shards)});
     peer->progress.topology = learner->registry.topology;
 }
 
@@ -80,13 +82,12 @@ static void welcome(struct learner *learner, struct registry_peer *peer) {
     struct wire_shard shards[WIRE_MAX_SHARDS];
     dialogue_send(
         learner, peer,
-        &(struct wire_message){
-            .type = WIRE_WELCOME,
-            .welcome = {.rank = peer->rank,
-                        .options = learner->options,
-                        .options_len = learner->options_len,
-                        .topology = registry_topology(&learner->registry,
-                                                      shards)}});
+        &(struct wire_message){.type = WIRE_WELCOME,
+                               .welcome = {.rank = peer->rank,
+                                           .options = learner->options,
+                                           .options_len = learner->options_len,
+                                           .topology = registry_topology(
+                                               &learner->registry, shards)}});
     peer->progress.welcomed = true;
     peer->progress.topology = learner->registry.topology;
 }
@@ -103,11 +104,13 @@ static void on_hello(struct learner *learner, const struct link_route *from,
                      struct registry_peer *peer,
                      enum registry_verdict verdict) {
     if (verdict == REGISTRY_FULL) {
-        refuse(learner, from, message, WIRE_CODE_FINAL, "this run knows too many names");
+        refuse(learner, from, message, WIRE_CODE_FINAL,
+               "this run knows too many names");
         return;
     }
     if (peer->role == WIRE_SHARD && peer->endpoint[0] == '\0') {
-        refuse(learner, from, message, WIRE_CODE_FINAL, "a shard must say where it is bound");
+        refuse(learner, from, message, WIRE_CODE_FINAL,
+               "a shard must say where it is bound");
         return;
     }
     if (verdict == REGISTRY_NEW) {
@@ -124,11 +127,13 @@ static void on_ready(struct learner *learner, const struct link_route *from,
     const struct wire_spec spec = message->ready;
     struct wire_spec *known = &learner->registry.spec;
     if (peer->role != WIRE_ACTOR && peer->role != WIRE_EVALUATOR) {
-        refuse(learner, from, message, WIRE_CODE_FINAL, "only an actor has a task");
+        refuse(learner, from, message, WIRE_CODE_FINAL,
+               "only an actor has a task");
         return;
     }
     if (spec.obs_dim == 0 || spec.act_dim == 0) {
-        refuse(learner, from, message, WIRE_CODE_FINAL, "an observation or action of 0");
+        refuse(learner, from, message, WIRE_CODE_FINAL,
+               "an observation or action of 0");
         return;
     }
     if (known->obs_dim == 0) {
@@ -192,7 +197,8 @@ static void on_shard_ready(struct learner *learner,
     const struct wire_shard_ready *ready = &message->shard_ready;
     char why[160];
     if (peer->role != WIRE_SHARD) {
-        refuse(learner, from, message, WIRE_CODE_FINAL, "only a shard has a ring");
+        refuse(learner, from, message, WIRE_CODE_FINAL,
+               "only a shard has a ring");
         return;
     }
     if (learner->registry.spec.obs_dim == 0) return; // it asks again
@@ -202,7 +208,8 @@ static void on_shard_ready(struct learner *learner,
     }
     if (limiter_report(&learner->limiter, ready->ring_id, ready->stored,
                        ready->present, ready->capacity) != 0) {
-        refuse(learner, from, message, WIRE_CODE_FINAL, "this run knows too many rings");
+        refuse(learner, from, message, WIRE_CODE_FINAL,
+               "this run knows too many rings");
         return;
     }
     const uint64_t before = learner->registry.topology;
@@ -214,8 +221,8 @@ static void on_shard_ready(struct learner *learner,
         }
     }
     if (registry_list(&learner->registry, peer, ready) == NULL) {
-        refuse(learner, from, message, WIRE_CODE_FINAL, "%d shards are the most",
-               WIRE_MAX_SHARDS);
+        refuse(learner, from, message, WIRE_CODE_FINAL,
+               "%d shards are the most", WIRE_MAX_SHARDS);
         return;
     }
     limiter_list(&learner->limiter, ready->ring_id, true);
@@ -257,6 +264,10 @@ static void on_heartbeat(struct learner *learner,
 static void on_get_parameters(struct learner *learner,
                               const struct wire_message *message,
                               struct registry_peer *peer) {
+    if (learner->config.lockstep) {
+        lockstep_get_parameters(learner, peer, message->get_parameters.round);
+        return;
+    }
     int rc =
         publish_answer(&learner->publish, &peer->route,
                        message->get_parameters.have, uv_now(learner->loop));
@@ -280,10 +291,16 @@ static void on_minibatch(struct learner *learner,
     const struct wire_minibatch *minibatch = &message->minibatch;
     struct registry_shard *shard = registry_shard_of(&learner->registry, peer);
     if (shard == NULL || learner->trainer == NULL) return;
-    if (feed_answer(&learner->feed, peer->rank, minibatch) == -EBADMSG) {
+    cycle_report(learner, shard, minibatch->stored, minibatch->size);
+    if (learner->config.lockstep) {
+        lockstep_minibatch(learner, minibatch);
+        return;
+    }
+    // a ring may have lost its rows since it was asked: that is no bad message
+    if (feed_answer(&learner->feed, peer->rank, minibatch) == -EBADMSG &&
+        minibatch->rows.n > 0) {
         learner->server.bad++;
     }
-    cycle_report(learner, shard, minibatch->stored, minibatch->size);
     cycle_pump(learner);
 }
 
@@ -300,11 +317,10 @@ static void on_episodes(struct learner *learner,
         }
     }
     // an earlier incarnation's are answered too: nobody waits for them
-    dialogue_send(
-        learner, peer,
-        &(struct wire_message){.type = WIRE_RECEIVED,
-                               .received = {.epoch = episodes->epoch,
-                                            .next = *next}});
+    dialogue_send(learner, peer,
+                  &(struct wire_message){
+                      .type = WIRE_RECEIVED,
+                      .received = {.epoch = episodes->epoch, .next = *next}});
 }
 
 static void on_status(struct learner *learner, const struct link_route *from) {
@@ -326,6 +342,13 @@ void dialogue_on_message(struct link_server *server,
         on_status(learner, from);
         return;
     }
+    const char *why;
+    if (learner->config.lockstep && !lockstep_admits(learner, message, &why)) {
+        if (why != NULL) {
+            refuse(learner, from, message, WIRE_CODE_OTHER, "%s", why);
+        }
+        return;
+    }
     struct registry_peer *peer;
     enum registry_verdict verdict =
         registry_heard(&learner->registry, message, from, &peer);
@@ -337,28 +360,40 @@ void dialogue_on_message(struct link_server *server,
     if (verdict == REGISTRY_UNKNOWN) {
         // it knew the learner before us: our heartbeat shows it that we are
         // another one, so that it says Hello
-        (void)link_server_send(
-            server, from, &(struct wire_message){.type = WIRE_HEARTBEAT});
+        (void)link_server_send(server, from,
+                               &(struct wire_message){.type = WIRE_HEARTBEAT});
         return;
     }
     if (learner->farewell_said) {
-        dialogue_send(learner, peer,
-                      &(struct wire_message){
-                          .type = WIRE_STOP,
-                          .text = {.text = learner->reason,
-                                   .len = strlen(learner->reason)}});
+        dialogue_send(
+            learner, peer,
+            &(struct wire_message){.type = WIRE_STOP,
+                                   .text = {.text = learner->reason,
+                                            .len = strlen(learner->reason)}});
         return;
     }
     switch (message->type) {
-    case WIRE_HELLO: on_hello(learner, from, message, peer, verdict); break;
-    case WIRE_READY: on_ready(learner, from, message, peer); break;
+    case WIRE_HELLO:
+        on_hello(learner, from, message, peer, verdict);
+        break;
+    case WIRE_READY:
+        on_ready(learner, from, message, peer);
+        break;
     case WIRE_SHARD_READY:
         on_shard_ready(learner, from, message, peer);
         break;
-    case WIRE_HEARTBEAT: on_heartbeat(learner, message, peer); break;
-    case WIRE_GET_PARAMETERS: on_get_parameters(learner, message, peer); break;
-    case WIRE_MINIBATCH: on_minibatch(learner, message, peer); break;
-    case WIRE_EPISODES: on_episodes(learner, message, peer); break;
+    case WIRE_HEARTBEAT:
+        on_heartbeat(learner, message, peer);
+        break;
+    case WIRE_GET_PARAMETERS:
+        on_get_parameters(learner, message, peer);
+        break;
+    case WIRE_MINIBATCH:
+        on_minibatch(learner, message, peer);
+        break;
+    case WIRE_EPISODES:
+        on_episodes(learner, message, peer);
+        break;
     case WIRE_REFUSED:
         log_warn("%s refuses %s: %s", peer->name,
                  wire_type_name(message->refused.about),
@@ -366,8 +401,8 @@ void dialogue_on_message(struct link_server *server,
         break;
     default:
         server->bad++;
-        refuse(learner, from, message, WIRE_CODE_OTHER, "the learner takes no %s",
-               wire_type_name(message->type));
+        refuse(learner, from, message, WIRE_CODE_OTHER,
+               "the learner takes no %s", wire_type_name(message->type));
         break;
     }
 }

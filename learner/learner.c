@@ -20,10 +20,10 @@ enum {
     HEARTBEAT_MS = 1000,
     LINE_MS = 500,
     ROW_MS = 2000,
-    FORGET_MS = 60000,   /* an actor's silence */
-    SILENT_MS = 5000,    /* shown as away */
-    WAITING_MS = 3000,   /* without an update, before it is said */
-    FAREWELL_MS = 200,   /* for Stop to leave */
+    FORGET_MS = 60000, /* an actor's silence */
+    SILENT_MS = 5000,  /* shown as away */
+    WAITING_MS = 3000, /* without an update, before it is said */
+    FAREWELL_MS = 200, /* for Stop to leave */
     LINGER_MS = 1000,
 };
 
@@ -107,10 +107,14 @@ static void on_tick(uv_timer_t *timer) {
     struct learner *learner = timer->data;
     const uint64_t now_ms = uv_now(learner->loop);
     watch(learner, now_ms);
-    cycle_expire(learner, now_ms);
-    cycle_publish(learner, now_ms);
-    cycle_pump(learner);
-    dialogue_serve_waiting(learner);
+    if (learner->config.lockstep) {
+        lockstep_go_on(learner);
+    } else {
+        cycle_expire(learner, now_ms);
+        cycle_publish(learner, now_ms);
+        cycle_pump(learner);
+        dialogue_serve_waiting(learner);
+    }
     saver_tick(learner, now_ms);
     report(learner, now_ms);
     learner_check_limits(learner);
@@ -128,6 +132,8 @@ void learner_check_limits(struct learner *learner) {
     const char *reason = NULL;
     if (config->max_updates > 0 && learner->updates >= config->max_updates) {
         reason = "max_updates reached";
+    } else if (config->lockstep) {
+        // a clock has no say, and steps are counted between rounds
     } else if (config->max_steps > 0 && steps >= config->max_steps) {
         reason = "max_steps reached";
     } else if (config->max_seconds > 0 &&
@@ -137,9 +143,9 @@ void learner_check_limits(struct learner *learner) {
     if (reason != NULL) learner_end(learner, EXIT_FINISHED, reason);
 }
 
-void learner_end(struct learner *learner, int exit_status,
-                 const char *reason) {
-    const bool worse = exit_status == EXIT_NON_FINITE && !learner->farewell_said;
+void learner_end(struct learner *learner, int exit_status, const char *reason) {
+    const bool worse =
+        exit_status == EXIT_NON_FINITE && !learner->farewell_said;
     if (learner->ending && !worse) return;
     learner->ending = true;
     learner->exit_status = exit_status;
@@ -182,10 +188,6 @@ static int check_options(struct learner *learner) {
     if (config->run_dir[0] == '\0') {
         log_error("run_dir is missing: name the run's directory, "
                   "e.g. --run_dir=runs/first");
-        return EXIT_REFUSED;
-    }
-    if (config->lockstep) {
-        log_error("lockstep is not offered by this learner yet");
         return EXIT_REFUSED;
     }
     learner->threads = trainer_threads(config, mlp_blas_setup() == 0);
@@ -288,7 +290,9 @@ static int begin(struct learner *learner) {
 /* From the run directory to a state on disk that no earlier learner had. */
 static int open_run(struct learner *learner) {
     const struct config *config = &learner->config;
-    const struct limiter_settings settings = {.ratio = config->ratio,
+    // lockstep keeps its own count: the limiter only says when it is warm
+    const double ratio = config->lockstep ? 0.0 : config->ratio;
+    const struct limiter_settings settings = {.ratio = ratio,
                                               .warmup = config->warmup,
                                               .slack = config->slack,
                                               .minibatch = config->minibatch};
@@ -325,8 +329,8 @@ static int name_address(struct learner *learner) {
     const char *host = learner->config.advertise;
     int len;
     if (strncmp(bound, "tcp://", 6) == 0 && host[0] != '\0') {
-        len = snprintf(learner->address, sizeof(learner->address),
-                       "tcp://%s%s", host, port);
+        len = snprintf(learner->address, sizeof(learner->address), "tcp://%s%s",
+                       host, port);
     } else {
         len = snprintf(learner->address, sizeof(learner->address), "%s", bound);
     }
@@ -335,8 +339,8 @@ static int name_address(struct learner *learner) {
     }
     char line[WIRE_ADDRESS_LEN + 16];
     len = snprintf(line, sizeof(line), "learner %s\n", learner->address);
-    int rc = rundir_write(learner->config.run_dir, "address", line,
-                          (size_t)len);
+    int rc =
+        rundir_write(learner->config.run_dir, "address", line, (size_t)len);
     return rc != 0 ? refuse_to_start("address", rc) : 0;
 }
 
@@ -354,18 +358,16 @@ static int bind_server(struct learner *learner) {
         if (rc != 0) return refuse_to_start("socket folder", rc);
         snprintf(address, sizeof(address), "ipc://%s/learner.sock", folder);
     }
-    long len = config_shared_text(config, learner->options,
-                                  sizeof(learner->options));
+    long len =
+        config_shared_text(config, learner->options, sizeof(learner->options));
     if (len < 0) return refuse_to_start("shared options", (int)len);
     learner->options_len = (size_t)len;
 
-    const uint64_t ahead = config->prefetch > config->window
-                               ? config->prefetch
-                               : config->window;
-    const struct link_server_options options = {
-        .address = address,
-        .insecure = config->insecure,
-        .high_water = (int)ahead + 8};
+    const uint64_t ahead =
+        config->prefetch > config->window ? config->prefetch : config->window;
+    const struct link_server_options options = {.address = address,
+                                                .insecure = config->insecure,
+                                                .high_water = (int)ahead + 8};
     learner->server.self = &learner->self;
     learner->server.on_message = dialogue_on_message;
     learner->server.data = learner;
@@ -421,6 +423,7 @@ int learner_finish(struct learner *learner) {
     publish_finish(&learner->publish);
     trainer_stop(learner->trainer);
     feed_finish(&learner->feed);
+    lockstep_finish(&learner->lockstep);
     checkpoint_free(learner->resume);
     if (learner->farewell_said) {
         // the loop is over: the last totals of the rings, without a pool
@@ -429,8 +432,7 @@ int learner_finish(struct learner *learner) {
                                  &learner->limiter, &len);
         if (text == NULL ||
             rundir_write(learner->config.run_dir, "state", text, len) != 0) {
-            log_warn("%s/state could not be written",
-                     learner->config.run_dir);
+            log_warn("%s/state could not be written", learner->config.run_dir);
         }
         free(text);
     }

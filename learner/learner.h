@@ -12,6 +12,7 @@
 #include "learner/checkpoint.h"
 #include "learner/feed.h"
 #include "learner/limiter.h"
+#include "learner/lockstep.h"
 #include "learner/progress.h"
 #include "learner/publish.h"
 #include "learner/registry.h"
@@ -28,6 +29,7 @@
  *   learner.c   how it starts from the run directory, its timers, its end
  *   dialogue.c  what is answered to each message
  *   cycle.c     from listed shards to minibatches to updates to parameters
+ *   lockstep.c  the same in strict turns, for runs that repeat bit for bit
  *   saver.c     RUN/state and checkpoints, written on libuv's pool
  */
 enum { LEARNER_AGES = 16 }; /* buckets of the histogram of stale policies */
@@ -61,16 +63,17 @@ struct learner {
     uv_async_t results;
     struct feed feed;
     struct rng feed_rng;
-    size_t lent;             /* minibatches at the trainer */
-    uint64_t updates;        /* done */
-    double busy_seconds;     /* of the trainer, in updates */
-    uint64_t progressed_ms;  /* when the last update was done */
+    size_t lent;            /* minibatches at the trainer */
+    uint64_t updates;       /* done */
+    double busy_seconds;    /* of the trainer, in updates */
+    uint64_t progressed_ms; /* when the last update was done */
     struct publish publish;
     bool publish_asked;
     uint64_t published_updates, published_ms;
     uint64_t ages[LEARNER_AGES]; /* rows learned from, by log2 of updates
                                     between acting and learning */
     uint64_t aged_out;           /* rows of an earlier generation */
+    struct lockstep lockstep;
 
     struct saver saver;
     struct progress progress;
@@ -102,8 +105,7 @@ const char *learner_waiting(const struct learner *learner, char *text,
  * Begin to end: a last checkpoint (but not with EXIT_NON_FINITE), Stop to all,
  * every handle closed. Later calls change nothing.
  */
-void learner_end(struct learner *learner, int exit_status,
-                 const char *reason);
+void learner_end(struct learner *learner, int exit_status, const char *reason);
 /* The last checkpoint is on disk, or could not be written: say farewell. */
 void learner_farewell(struct learner *learner);
 /* A limit is reached: end normally. */

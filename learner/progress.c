@@ -193,9 +193,9 @@ static int format_left(char *text, size_t n, double left) {
 /* "name at" or "name at/limit" after what stands in text. */
 static int format_count(char *text, size_t n, const char *name, uint64_t at,
                         uint64_t limit) {
-    return limit > 0 ? snprintf(text, n, "%s %" PRIu64 "/%" PRIu64, name, at,
-                                limit)
-                     : snprintf(text, n, "%s %" PRIu64, name, at);
+    return limit > 0
+               ? snprintf(text, n, "%s %" PRIu64 "/%" PRIu64, name, at, limit)
+               : snprintf(text, n, "%s %" PRIu64, name, at);
 }
 
 void progress_format(const struct progress *progress,
@@ -219,8 +219,8 @@ void progress_format(const struct progress *progress,
     at += snprintf(at, (size_t)(end - at), " | ");
     at += format_count(at, (size_t)(end - at), "steps", now->steps,
                        progress->max_steps);
-    at += snprintf(at, (size_t)(end - at),
-                   " | %.0f updates/s | %.0f steps/s", r.updates, r.steps);
+    at += snprintf(at, (size_t)(end - at), " | %.0f updates/s | %.0f steps/s",
+                   r.updates, r.steps);
     if (progress->episodes > 0) {
         at += snprintf(at, (size_t)(end - at), " | return %.1f",
                        progress_mean_return(progress));

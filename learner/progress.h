@@ -25,8 +25,8 @@ struct progress_now {
 struct progress {
     uint64_t max_updates, max_steps;
     double max_seconds;
-    double seconds_before; /* of earlier learners of this run */
-    uint64_t episodes;     /* since this learner started */
+    double seconds_before;   /* of earlier learners of this run */
+    uint64_t episodes;       /* since this learner started */
     struct progress_now row; /* at the last row of the file */
 
     /* private */
@@ -45,7 +45,8 @@ struct progress {
 
 /*
  * Cut RUN/progress.csv back to rows of at most `updates` updates, or start it,
- * and open it. updates and steps: where this learner begins. Returns 0 or a negative errno.
+ * and open it. updates and steps: where this learner begins. Returns 0 or a
+ * negative errno.
  */
 int progress_start(struct progress *progress, const struct config *config,
                    uint64_t updates, uint64_t steps);

@@ -14,11 +14,12 @@ void publish_finish(struct publish *publish) {
     *publish = (struct publish){0};
 }
 
-int publish_set(struct publish *publish, uint64_t version, const float *phi,
-                size_t count) {
+int publish_set(struct publish *publish, uint64_t version, uint64_t round,
+                const float *phi, size_t count) {
     const struct wire_message message = {
         .type = WIRE_PARAMETERS,
-        .parameters = {.version = version, .phi = phi, .count = count}};
+        .parameters = {
+            .version = version, .round = round, .phi = phi, .count = count}};
     struct link_packed packed;
     int rc = link_packed_init(&packed, publish->server->self, &message);
     if (rc != 0) return rc;

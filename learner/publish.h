@@ -15,10 +15,10 @@ struct publish {
     struct link_server *server; /* borrowed */
     uint64_t version;           /* 0: nothing published yet */
     uint64_t answers;           /* Parameters sent */
+    struct link_packed packed;  /* the newest version's message */
 
     /* private */
     bool packed_any;
-    struct link_packed packed;
     double rate, tokens;
     uint64_t refilled_ms;
 };
@@ -27,9 +27,10 @@ void publish_init(struct publish *publish, struct link_server *server,
                   double rate);
 void publish_finish(struct publish *publish);
 
-/* phi (count), copied. 0 or -ENOMEM (the old version stays). */
-int publish_set(struct publish *publish, uint64_t version, const float *phi,
-                size_t count);
+/* phi (count), copied. round: of lockstep, else 0. 0 or -ENOMEM (the old
+ * version stays). */
+int publish_set(struct publish *publish, uint64_t version, uint64_t round,
+                const float *phi, size_t count);
 
 /*
  * Answer GetParameters(have): NotModified, Parameters, or -EAGAIN when nothing

@@ -25,8 +25,7 @@ static uint32_t *find_slot(const struct registry *registry, const char *name) {
 }
 
 int registry_init(struct registry *registry, uint64_t generation) {
-    *registry = (struct registry){.topology = generation << 32,
-                                  .n_slots = 64};
+    *registry = (struct registry){.topology = generation << 32, .n_slots = 64};
     registry->slots = calloc(registry->n_slots, sizeof(*registry->slots));
     return registry->slots != NULL ? 0 : -ENOMEM;
 }
@@ -41,8 +40,7 @@ void registry_finish(struct registry *registry) {
 static int grow(struct registry *registry) {
     if (registry->n_peers == registry->room) {
         size_t room = registry->room > 0 ? 2 * registry->room : 16;
-        void *peers =
-            realloc(registry->peers, room * sizeof(*registry->peers));
+        void *peers = realloc(registry->peers, room * sizeof(*registry->peers));
         if (peers == NULL) return -ENOMEM;
         registry->peers = peers, registry->room = room;
     }
@@ -157,9 +155,9 @@ static struct registry_shard *shard_at(struct registry *registry,
     return NULL;
 }
 
-struct registry_shard *
-registry_list(struct registry *registry, const struct registry_peer *peer,
-              const struct wire_shard_ready *ready) {
+struct registry_shard *registry_list(struct registry *registry,
+                                     const struct registry_peer *peer,
+                                     const struct wire_shard_ready *ready) {
     struct registry_shard *shard = shard_at(registry, peer->index);
     if (shard == NULL) {
         if (registry->n_shards == WIRE_MAX_SHARDS) return NULL;
@@ -211,8 +209,7 @@ bool registry_tick(struct registry *registry, uint64_t elapsed_ms,
     for (size_t i = 0; i < registry->n_shards; i++) {
         struct registry_shard *shard = &registry->shards[i];
         shard->silent_ms += elapsed_ms;
-        if (shard->state == WIRE_SHARD_LISTED &&
-            shard->silent_ms >= dead_ms) {
+        if (shard->state == WIRE_SHARD_LISTED && shard->silent_ms >= dead_ms) {
             shard->state = WIRE_SHARD_DEAD;
             changed = true;
         }

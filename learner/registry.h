@@ -46,7 +46,7 @@ struct registry_shard {
     enum wire_shard_state state;
     uint64_t silent_ms;
     uint64_t ring_id, capacity, present, stored; /* last report */
-    uint64_t granted; /* last store_until sent */
+    uint64_t granted;                            /* last store_until sent */
 };
 
 struct registry {
@@ -94,9 +94,9 @@ enum registry_verdict registry_heard(struct registry *registry,
  * that index. Raises the topology version unless nothing changed. Returns its
  * entry (borrowed until the next call), NULL when there are WIRE_MAX_SHARDS.
  */
-struct registry_shard *
-registry_list(struct registry *registry, const struct registry_peer *peer,
-              const struct wire_shard_ready *ready);
+struct registry_shard *registry_list(struct registry *registry,
+                                     const struct registry_peer *peer,
+                                     const struct wire_shard_ready *ready);
 
 /* The peer's listed or dead entry; NULL if this incarnation has none. */
 struct registry_shard *registry_shard_of(struct registry *registry,

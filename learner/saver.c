@@ -15,8 +15,8 @@ static const uint64_t retry_ms = 5000;
 static void write_state(uv_work_t *work) {
     struct learner *learner = work->data;
     struct saver *saver = &learner->saver;
-    saver->state_rc = rundir_write(learner->config.run_dir, "state",
-                                   saver->text, saver->len);
+    saver->state_rc =
+        rundir_write(learner->config.run_dir, "state", saver->text, saver->len);
 }
 
 static void begin_state(struct learner *learner);
@@ -107,6 +107,8 @@ static void on_checkpoint_written(uv_work_t *work, int status) {
     if (learner->ending) {
         if (saver->last && rc != 0) learner->exit_status = EXIT_REFUSED;
         saver_last(learner);
+    } else if (learner->config.lockstep) {
+        lockstep_go_on(learner);
     }
 }
 
@@ -152,7 +154,9 @@ void saver_last(struct learner *learner) {
 
 void saver_tick(struct learner *learner, uint64_t now_ms) {
     begin_state(learner);
-    if (learner->ending || learner->trainer == NULL || now_ms < learner->saver.due_ms) return;
+    if (learner->ending || learner->config.lockstep ||
+        learner->trainer == NULL || now_ms < learner->saver.due_ms)
+        return;
     saver_ask(learner);
     if (saver_busy(learner)) {
         learner->saver.due_ms =

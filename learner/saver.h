@@ -28,7 +28,7 @@ struct saver {
     int state_rc;
 
     /* checkpoints */
-    bool asked, busy, last; /* of the trainer; of the pool; the run's last */
+    bool asked, busy, last;   /* of the trainer; of the pool; the run's last */
     struct limiter_base base; /* when it was asked */
     uint64_t due_ms;
     struct checkpoint *checkpoint;

@@ -45,8 +45,8 @@ static void print_learning(const struct learner *l, FILE *out) {
             "parts_redrawn %" PRIu64 "\nparts_asked_again %" PRIu64
             "\nparts_late %" PRIu64 "\n",
             l->feed.redrawn, l->feed.asked_again, l->feed.late);
-    fprintf(out, "parameters_version %" PRIu64 "\nparameters_sent %" PRIu64
-                 "\n",
+    fprintf(out,
+            "parameters_version %" PRIu64 "\nparameters_sent %" PRIu64 "\n",
             l->publish.version, l->publish.answers);
     fprintf(out,
             "checkpoints_written %" PRIu64 "\ncheckpoints_failed %" PRIu64
@@ -74,9 +74,9 @@ static void print_peers(const struct learner *l, FILE *out) {
                 " capacity %" PRIu64 " granted %" PRIu64 " silent_ms %" PRIu64
                 "\n",
                 s->index, registry->peers[s->rank]->name,
-                registry_serves(registry, s)      ? "listed"
+                registry_serves(registry, s)  ? "listed"
                 : s->state == WIRE_SHARD_DEAD ? "dead"
-                                                  : "returning",
+                                              : "returning",
                 s->stored, s->present, s->capacity, s->granted, s->silent_ms);
     }
     for (size_t i = 0; i < registry->n_peers; i++) {
@@ -143,8 +143,8 @@ int status_query(const struct config *config) {
     char address[CONFIG_PATH_LEN];
     snprintf(address, sizeof(address), "%s", config->status);
     if (strstr(address, "://") == NULL) {
-        int rc = rundir_address(address, sizeof(address), config->status,
-                                "learner");
+        int rc =
+            rundir_address(address, sizeof(address), config->status, "learner");
         if (rc != 0) {
             log_error("%s/address: %s; no learner serves this run",
                       config->status, strerror(-rc));

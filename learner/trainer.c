@@ -88,9 +88,15 @@ static struct trainer_result do_job(struct trainer *trainer,
     struct trainer_result result = {.kind = job->kind, .data = job->data};
     const double start = seconds_now();
     switch (job->kind) {
-    case TRAINER_UPDATE: do_update(trainer, job, &result); break;
-    case TRAINER_PARAMETERS: do_parameters(trainer, &result); break;
-    case TRAINER_CHECKPOINT: do_checkpoint(trainer, &result); break;
+    case TRAINER_UPDATE:
+        do_update(trainer, job, &result);
+        break;
+    case TRAINER_PARAMETERS:
+        do_parameters(trainer, &result);
+        break;
+    case TRAINER_CHECKPOINT:
+        do_checkpoint(trainer, &result);
+        break;
     }
     result.updates = algorithm_updates(trainer->algorithm);
     result.seconds = seconds_now() - start;

@@ -36,7 +36,7 @@ struct trainer_result {
     uint64_t updates; /* done when the job was */
     double seconds;   /* it took */
     struct algorithm_figures figures; /* UPDATE */
-    float *phi;       /* PARAMETERS: (count) malloc'ed, the receiver's */
+    float *phi; /* PARAMETERS: (count) malloc'ed, the receiver's */
     size_t count;
     struct checkpoint *checkpoint; /* CHECKPOINT: the receiver's; its
                                       learning part and counters are filled */

@@ -34,7 +34,10 @@ static struct checkpoint *make(uint64_t generation, uint64_t updates) {
     static float weights[6] = {1, -2, 3, -4, 5, -6};
     static uint64_t step = 12;
     const struct tensors_entry entries[] = {
-        {.name = "f.ws", .type = TENSORS_F32, .rank = 2, .shape = {2, 3},
+        {.name = "f.ws",
+         .type = TENSORS_F32,
+         .rank = 2,
+         .shape = {2, 3},
          .data = weights},
         {.name = "adam.step", .type = TENSORS_U64, .data = &step},
     };
@@ -42,16 +45,16 @@ static struct checkpoint *make(uint64_t generation, uint64_t updates) {
     assert_non_null(checkpoint);
     strcpy(checkpoint->task, "multigoal");
     checkpoint->S = 2, checkpoint->A = 2, checkpoint->units = 128;
-    checkpoint->counters = (struct checkpoint_counters){
-        .generation = generation,
-        .updates = updates,
-        .rng_counter = 99,
-        .limiter = {.ratio = 0.1,
-                    .warm = true,
-                    .updates = (int64_t)updates,
-                    .inserted = 5000,
-                    .u0 = 3,
-                    .i0 = -17}};
+    checkpoint->counters =
+        (struct checkpoint_counters){.generation = generation,
+                                     .updates = updates,
+                                     .rng_counter = 99,
+                                     .limiter = {.ratio = 0.1,
+                                                 .warm = true,
+                                                 .updates = (int64_t)updates,
+                                                 .inserted = 5000,
+                                                 .u0 = 3,
+                                                 .i0 = -17}};
     return checkpoint;
 }
 
@@ -63,8 +66,9 @@ static void write_one(uint64_t generation, uint64_t updates, size_t keep) {
 
 static void file_path(char *path, size_t n, uint64_t generation,
                       uint64_t updates) {
-    snprintf(path, n, "%s/checkpoints/%010" PRIu64 "-%012" PRIu64
-             ".safetensors", run, generation, updates);
+    snprintf(path, n,
+             "%s/checkpoints/%010" PRIu64 "-%012" PRIu64 ".safetensors", run,
+             generation, updates);
 }
 
 /* Tensors, notes and counters come back as they were. */
@@ -151,8 +155,7 @@ static void another_file_is_refused_in_words(void **state) {
     (void)state;
     char path[256], why[128] = "";
     float x = 1.0f;
-    struct tensors_entry entry = {
-        .name = "x", .type = TENSORS_F32, .data = &x};
+    struct tensors_entry entry = {.name = "x", .type = TENSORS_F32, .data = &x};
     const struct tensors file = {.n = 1, .entries = &entry};
     file_path(path, sizeof(path), 1, 1);
     assert_int_equal(tensors_write(path, &file), 0);
