@@ -379,25 +379,31 @@ void join_tick(struct shard *shard) {
     if (now - shard->beat_ms >= BEAT_MS) join_beat(shard);
 }
 
-int join_start(struct shard *shard) {
-    const char *join = shard->config.join;
+int join_check(const struct config *config) {
+    const char *join = config->join;
     struct stat info;
-    shard->ticked_ms = uv_now(shard->loop);
     if (join[0] == '\0') {
         log_error("nowhere to join: --join=ADDRESS or --join=RUN is needed");
         return EXIT_REFUSED;
     }
-    if (is_address(join)) {
-        connect_to(shard, join);
-        return shard->ended ? shard->status : 0;
+    if (config->run_dir[0] == '\0') {
+        log_error("run_dir: where shall the ring be? --run_dir=RUN is needed");
+        return EXIT_REFUSED;
     }
-    if (stat(join, &info) != 0 || !S_ISDIR(info.st_mode)) {
+    if (!is_address(join) &&
+        (stat(join, &info) != 0 || !S_ISDIR(info.st_mode))) {
         log_error("join %s: neither an address (ipc://, tcp://) nor a run "
                   "directory",
                   join);
         return EXIT_REFUSED;
     }
     return 0;
+}
+
+int join_start(struct shard *shard) {
+    shard->ticked_ms = uv_now(shard->loop);
+    if (is_address(shard->config.join)) connect_to(shard, shard->config.join);
+    return shard->ended ? shard->status : 0;
 }
 
 void join_finish(struct shard *shard) {

@@ -114,11 +114,14 @@ static bool fits(struct shard *shard, const struct link_route *from,
     return true;
 }
 
-/*
- * Non-finite rows do not get here: the link has refused them by their own
- * code, and their actor stops. The grant is asked before each batch, not each
- * row, so it may be passed by less than a batch, as the limiter counts on.
- */
+/* limiter.h: the total after an insert is at most store_until. */
+static bool granted(const struct shard *shard, uint64_t rows) {
+    return shard->ring.stored < shard->store_until &&
+           rows <= shard->store_until - shard->ring.stored;
+}
+
+/* Non-finite rows do not get here: the link has refused them by their own
+ * code, and their actor stops. */
 static void on_insert(struct shard *shard, const struct link_route *from,
                       const struct wire_message *message) {
     const struct wire_insert *insert = &message->insert;
@@ -132,7 +135,7 @@ static void on_insert(struct shard *shard, const struct link_route *from,
     enum ring_verdict verdict =
         ring_would(ring, insert->rank, insert->epoch, insert->seq);
     if (verdict == RING_STORED) {
-        if (ring->stored >= shard->store_until) {
+        if (!granted(shard, insert->rows.n)) {
             busy(shard, from, insert);
             return;
         }
@@ -349,7 +352,9 @@ int shard_start(struct shard *shard, uv_loop_t *loop, void *zmq) {
     }
     if (link_self_init(&shard->self, "shard", config->name) != 0)
         return EXIT_REFUSED;
-    int rc = rundir_create(config->run_dir);
+    int rc = join_check(config);
+    if (rc != 0) return rc; /* before a folder of a wrong name is made */
+    rc = rundir_create(config->run_dir);
     if (rc != 0) {
         log_error("run_dir %s: %s", config->run_dir, strerror(-rc));
         return EXIT_REFUSED;

@@ -55,7 +55,7 @@ struct shard {
     struct rng rng;                  /* for sampling, but in lockstep */
     struct waiting waiting;
 
-    uint64_t store_until; /* the grant: rows ever stored may reach it */
+    uint64_t store_until; /* the grant: rows ever stored never pass it */
     uint64_t half;        /* stored up to here, the learner is told at once */
 
     struct link_client *learner; /* owned; NULL until an address is known */
@@ -98,6 +98,8 @@ void shard_grant(struct shard *shard, uint64_t store_until);
 /* counters, up to date. */
 const struct wire_counters *shard_count(struct shard *shard);
 
+/* Is there somewhere to join? 0, or EXIT_REFUSED after one log line. */
+int join_check(const struct config *config);
 int join_start(struct shard *shard);
 void join_tick(struct shard *shard);
 /* Counters go to the learner now. */

@@ -330,19 +330,20 @@ static void grant_decides_what_is_stored(void **state) {
     insert(w, 1, 4, 1.0f);
     WAIT(w, HEARD(w, WIRE_INSERTED) == 2);
     assert_int_equal(w->shard.ring.stored, 4);
-    insert(w, 2, 5, 1.0f); /* 9 < 10: passes the grant by less than a batch */
-    insert(w, 3, 6, 1.0f);
-    insert(w, 4, 1, 1.0f);
+    insert(w, 2, 6, 1.0f); /* just up to it */
+    insert(w, 3, 1, 1.0f);
     WAIT(w, HEARD(w, WIRE_BUSY) == 2);
-    assert_int_equal(w->shard.ring.stored, 15);
-    grant(w, 100);
+    assert_int_equal(w->shard.ring.stored, 10);
+    grant(w, 12);
     WAIT(w, HEARD(w, WIRE_ROOM) == 2);
+    insert(w, 3, 3, 1.0f); /* would pass it */
+    WAIT(w, HEARD(w, WIRE_BUSY) == 3);
     grant(w, 3); /* also downwards */
     insert(w, 4, 1, 1.0f);
-    WAIT(w, HEARD(w, WIRE_BUSY) == 3);
-    insert(w, 3, 6, 1.0f); /* what is there is there */
-    WAIT(w, HEARD(w, WIRE_INSERTED) == 5);
-    assert_int_equal(w->shard.ring.stored, 15);
+    WAIT(w, HEARD(w, WIRE_BUSY) == 4);
+    insert(w, 2, 6, 1.0f); /* what is there is there */
+    WAIT(w, HEARD(w, WIRE_INSERTED) == 4);
+    assert_int_equal(w->shard.ring.stored, 10);
     assert_int_equal(w->shard.counters.duplicates, 2);
 }
 
