@@ -355,6 +355,7 @@ static void more_threads_than_rows_work(void **state) {
 }
 
 int main(void) {
+    mlp_blas_setup();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_update_is_a_function_of_its_arguments),
         cmocka_unit_test(threads_agree_to_rounding),
