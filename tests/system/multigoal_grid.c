@@ -190,6 +190,29 @@ static int judge_maxima(const struct multigoal_grid *grid,
     return wrong;
 }
 
+/*
+ * What share of exp(Q / alpha) lies towards each goal from the origin: the
+ * policy that the sampler is to follow.
+ */
+static void print_shares(struct learned *learned) {
+    enum { SIDE_POINTS = 80 };
+    const double width = 2.0 / SIDE_POINTS;
+    const double v = multigoal_quadrature(learned_q_at, learned);
+    double share[4] = {0};
+    for (int i = 0; i < SIDE_POINTS * SIDE_POINTS; i++) {
+        const double a[2] = {(i / SIDE_POINTS + 0.5) * width - 1.0,
+                             (i % SIDE_POINTS + 0.5) * width - 1.0};
+        const int upright = fabs(a[1]) > fabs(a[0]);
+        const int goal = 2 * upright + (a[upright] < 0.0);
+        share[goal] += exp((learned_q_at(learned, a) - v) / alpha);
+    }
+    printf("policy of Q at the origin, towards +x -x +y -y:");
+    for (int g = 0; g < 4; g++) {
+        printf(" %.1f %%", 100.0 * share[g] * width * width);
+    }
+    printf("\n");
+}
+
 int multigoal_judge(const struct multigoal_grid *grid,
                     double (*q_of)(void *user, const double x[2],
                                    const double a[2]),
@@ -202,6 +225,7 @@ int multigoal_judge(const struct multigoal_grid *grid,
         failed |= judge_maxima(grid, &learned);
     }
     learned.x = origin;
+    print_shares(&learned);
     const double v = multigoal_quadrature(learned_q_at, &learned);
     const double exact = multigoal_grid_v(grid, origin);
     const double off = fabs(v - exact) / fabs(exact);
