@@ -202,7 +202,7 @@ void progress_format(const struct progress *progress,
                      const struct progress_now *now, const char *waiting,
                      char *text, size_t n) {
     const struct progress_rates r = progress_rates(progress, now);
-    double share = -1.0, left = INFINITY;
+    double share = -1.0, left = HUGE_VAL;
     nearest(&share, &left, (double)now->updates, (double)progress->max_updates,
             r.updates);
     nearest(&share, &left, (double)now->steps, (double)progress->max_steps,
