@@ -33,14 +33,14 @@ size_t mlp_parameters(const struct mlp_shape *shape) {
     return offsets_of(shape).end;
 }
 
-void mlp_slices(const struct mlp_shape *n,
+void mlp_slices(const struct mlp_shape *shape,
                 struct mlp_slice slices[MLP_TENSORS]) {
-    const struct offsets o = offsets_of(n);
+    const size_t S = shape->S, X = shape->X, H = shape->H, Y = shape->Y;
+    const struct offsets o = offsets_of(shape);
     const struct mlp_slice all[MLP_TENSORS] = {
-        {"ws", o.ws, n->S, n->H}, {"wx", o.wx, n->X, n->H},
-        {"b1", o.b1, n->H, 0},    {"w2", o.w2, n->H, n->H},
-        {"b2", o.b2, n->H, 0},    {"w3", o.w3, n->H, n->Y},
-        {"b3", o.b3, n->Y, 0},
+        {"ws", o.ws, S, H}, {"wx", o.wx, X, H}, {"b1", o.b1, H, 0},
+        {"w2", o.w2, H, H}, {"b2", o.b2, H, 0}, {"w3", o.w3, H, Y},
+        {"b3", o.b3, Y, 0},
     };
     memcpy(slices, all, sizeof(all));
 }

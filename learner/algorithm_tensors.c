@@ -5,6 +5,8 @@
 
 #include "learner/algorithm_state.h"
 
+// NOLINTBEGIN(readability-non-const-parameter): entries lend p for writing
+
 /* The seven tensors of one parameter vector, "<prefix>.ws" and so on. */
 static size_t name_slices(struct tensors_entry *entries, const char *prefix,
                           const struct mlp_shape *shape, float *p) {
@@ -32,6 +34,8 @@ static size_t name_vector(struct tensors_entry *entry, const char *name,
     snprintf(entry->name, sizeof(entry->name), "%s", name);
     return 1;
 }
+
+// NOLINTEND(readability-non-const-parameter)
 
 size_t algorithm_tensors(struct algorithm *alg,
                          struct tensors_entry entries[ALGORITHM_MAX_TENSORS]) {

@@ -34,22 +34,22 @@ static double hidden_rows(const struct config *c) {
 
 /* Seconds of that many rows in sgemm calls of 512. */
 static double bound_seconds(const struct config *c) {
-    const int n = 512, H = (int)c->units;
-    float *x = calloc((size_t)(2 * n + H) * (size_t)H, sizeof(*x));
+    const size_t n = 512, H = c->units;
+    float *x = calloc((2 * n + H) * H, sizeof(*x));
     if (!x) exit(1);
     float *y = x + n * H, *w = y + n * H;
-    for (int i = 0; i < n * H; i++) x[i] = (float)(i % 7) - 3.0f;
-    for (int i = 0; i < H * H; i++) w[i] = (float)(i % 5) - 2.0f;
+    for (size_t i = 0; i < n * H; i++) x[i] = (float)(i % 7) - 3.0f;
+    for (size_t i = 0; i < H * H; i++) w[i] = (float)(i % 5) - 2.0f;
     size_t calls = 0;
     const double start = now();
     while (now() - start < 1.0) {
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, H, H, 1.0f, x,
-                    H, w, H, 0.0f, y, H);
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)n, (int)H,
+                    (int)H, 1.0f, x, (int)H, w, (int)H, 0.0f, y, (int)H);
         calls++;
     }
     const double call = (now() - start) / (double)calls;
     free(x);
-    return hidden_rows(c) / n * call;
+    return hidden_rows(c) / (double)n * call;
 }
 
 int main(int argc, char **argv) {

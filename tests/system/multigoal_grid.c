@@ -46,8 +46,9 @@ static double integrate(multigoal_q *q, void *user, size_t side) {
     double largest = -HUGE_VAL, sum = 0.0;
     const double width = 2.0 / (double)side;
     for (size_t i = 0; i < side * side; i++) {
-        const double a[2] = {((double)(i / side) + 0.5) * width - 1.0,
-                             ((double)(i % side) + 0.5) * width - 1.0};
+        const size_t row = i / side, column = i % side;
+        const double a[2] = {((double)row + 0.5) * width - 1.0,
+                             ((double)column + 0.5) * width - 1.0};
         const double e = q(user, a) / alpha;
         if (e > largest) {
             sum *= exp(largest - e);
@@ -116,8 +117,9 @@ size_t multigoal_maxima(double (*maxima)[2], size_t most, multigoal_q *q,
     const double step = 2.0 / (POINTS - 1);
     size_t n = 0;
     for (int i = 0; i < POINTS * POINTS; i++) {
-        const double a[2] = {i / POINTS * step - 1.0, i % POINTS * step - 1.0};
-        value[i / POINTS][i % POINTS] = q(user, a);
+        const int x = i / POINTS, y = i % POINTS;
+        const double a[2] = {x * step - 1.0, y * step - 1.0};
+        value[x][y] = q(user, a);
     }
     for (int i = 0; i < POINTS * POINTS; i++) {
         const int x = i / POINTS, y = i % POINTS;
@@ -200,8 +202,8 @@ static void print_shares(struct learned *learned) {
     const double v = multigoal_quadrature(learned_q_at, learned);
     double share[4] = {0};
     for (int i = 0; i < SIDE_POINTS * SIDE_POINTS; i++) {
-        const double a[2] = {(i / SIDE_POINTS + 0.5) * width - 1.0,
-                             (i % SIDE_POINTS + 0.5) * width - 1.0};
+        const int x = i / SIDE_POINTS, y = i % SIDE_POINTS;
+        const double a[2] = {(x + 0.5) * width - 1.0, (y + 0.5) * width - 1.0};
         const int upright = fabs(a[1]) > fabs(a[0]);
         const int goal = 2 * upright + (a[upright] < 0.0);
         share[goal] += exp((learned_q_at(learned, a) - v) / alpha);
