@@ -1,0 +1,31 @@
+#!/bin/bash
+# Plays a run's newest checkpoint: table, evaluation.json and what the figures
+# are drawn from (RUN/figures/data).
+#
+#   deploy/evaluate.sh RUN [--name=value ...]      e.g. --episodes=1000
+#
+# Exit status: the evaluation's.
+set -u
+
+here=$(cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd -P)
+# shellcheck source=deploy/common.sh
+. "$here/common.sh"
+
+case ${1-} in
+--help | -h) help "$0" ;;
+'' | -*) refuse 'usage: deploy/evaluate.sh RUN [--name=value ...]' ;;
+esac
+run=$(existing_run "$1") || exit 2
+shift
+data=$run/figures/data
+mkdir -p -- "$data" || exit 2
+
+arguments=("--evaluate=$run" "--traces=$data/traces.csv")
+episodes=$(option_of "$run/config.ini" evaluation_episodes)
+[[ -z $episodes ]] || arguments+=("--episodes=$episodes")
+if [[ $(option_of "$run/config.ini" task) == multigoal ]]; then
+    arguments+=("--q_figure=$data" "--q_states=-2.5,0:0,0:2.5,2.5")
+fi
+# it dies with us: nothing else could tell it
+exec setpriv --pdeathsig TERM -- "$(program "$run" softq-actor)" \
+    "${arguments[@]}" "$@"

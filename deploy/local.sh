@@ -1,0 +1,272 @@
+#!/bin/bash
+# Trains, evaluates and draws one run on this machine.
+#
+#   deploy/local.sh TASK [--name=value ...]
+#   deploy/local.sh --resume RUN [--name=value ...]
+#
+# Installs what is missing (Debian packages; --no-install: refuses instead),
+# builds, makes the folder runs/TASK-TIME (or --run_dir=RUN) and starts a
+# learner, --shards=R replay shards and --actors=N actors there, talking over
+# private sockets. Options are those of `softq-learner --help`, on top of
+# deploy/presets/TASK.ini; `--name value` is the same.
+#
+# Ctrl-C writes a checkpoint and stops everything within 10 s, a second one
+# kills. --resume goes on from the newest checkpoint.
+#
+# Exit status: the learner's (0 finished or stopped, 1 crash, 2 refused, 3
+# non-finite numbers), or the evaluation's if only that failed.
+set -u
+
+here=$(cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd -P)
+# shellcheck source=deploy/common.sh
+. "$here/common.sh"
+
+task='' run='' resume='' install=() options=() ack_log=()
+child='' interrupted=''
+
+# -- the command line --
+
+# One option, its name with '_' for '-', what is ours taken out.
+take_option() { # --name=value or --flag
+    local name=${1%%=*}
+    name=${name//-/_}
+    name=--${name#__}
+    case $name in
+    --run_dir) run=${1#*=} ;;
+    --resume) resume=${1#*=} ;;
+    --ack_log) ack_log=("$1") ;;
+    --join | --index | --name | --lifeline | --evaluate | --status)
+        refuse "$name is not for a launch" ;;
+    *) options+=("$name${1#"${1%%=*}"}") ;;
+    esac
+}
+
+read_arguments() {
+    while (($#)); do
+        case $1 in
+        --help | -h) help "$0" ;;
+        --no-install | --no_install) install=(--no-install) ;;
+        --lockstep | --insecure | --print?config | --idle?priority)
+            take_option "$1" ;;
+        --*=*) take_option "$1" ;;
+        --?*)
+            [[ $# -gt 1 && $2 != --* ]] || refuse "$1 needs a value"
+            take_option "$1=$2"
+            shift
+            ;;
+        -*) refuse "what is $1? Write --name=value" ;;
+        *)
+            [[ -z $task ]] || refuse "one task at a time: $task or $1?"
+            task=$1
+            ;;
+        esac
+        shift
+    done
+    if [[ -n $resume ]]; then
+        [[ -z $task && -z $run ]] ||
+            refuse '--resume RUN takes no TASK and no --run_dir'
+        run=$(existing_run "$resume") || exit 2
+        flock -n "$run/lock" true 2>/dev/null ||
+            refuse "$resume is running: is there another terminal with it?"
+        task=$(option_of "$run/config.ini" task)
+        return
+    fi
+    [[ -n $task ]] ||
+        refuse "name a task: $(tasks) (deploy/local.sh --help says more)"
+    [[ $task != */* && -e $here/presets/$task.ini ]] ||
+        refuse "there is no task '$task': $(tasks)"
+}
+
+tasks() {
+    local list=("$here"/presets/*.ini) names=''
+    for preset in "${list[@]}"; do
+        names+=", $(basename "$preset" .ini)"
+    done
+    echo "${names#, }"
+}
+
+# -- programs --
+
+# Quiet unless it fails; two launches at once build one after the other.
+build() {
+    local log root=$here/.. lock status=0
+    log=$(mktemp) || exit 2
+    exec {lock}<"$root"
+    flock "$lock"
+    if [[ ! -e $root/build/build.ninja ]]; then
+        say 'building (once)'
+        in_build meson setup ${MUJOCO:+"-Dmujoco=$MUJOCO"} "$root/build" "$root" \
+            >"$log" 2>&1 || status=2
+    fi
+    ((status)) || in_build ninja -C "$root/build" actor/softq-actor \
+        replay/softq-replay learner/softq-learner >"$log" 2>&1 || status=2
+    exec {lock}<&-
+    if ((status)); then
+        tail -n 40 "$log" >&2
+        say 'the build failed'
+    fi
+    rm -f "$log"
+    ((status == 0)) || exit 2
+}
+
+# It must not outlive us, and must not hold the lock for its own children.
+in_build() { setpriv --pdeathsig TERM -- "$@" {lock}<&-; }
+
+# -- the run --
+
+# The effective configuration, or the learner's one line and status 2.
+configure() {
+    local learner
+    learner=$(built softq-learner)
+    if [[ -n $resume ]]; then
+        effective=$("$learner" "--run_dir=$run" "${options[@]}" \
+            --print_config) || exit 2
+    else
+        options=("--config=$here/presets/$task.ini" "${options[@]}")
+        effective=$("$learner" "${options[@]}" --print_config) || exit 2
+    fi
+    if [[ $(effective task) != "$task" ]]; then
+        refuse "the task is $task: leave out --task=$(effective task)"
+    fi
+    local o
+    for o in "${options[@]}"; do
+        case $o in --print_config | --print_config=true)
+            echo "$effective"
+            exit 0
+            ;;
+        esac
+    done
+}
+
+effective() { option_of /dev/stdin "$1" <<<"$effective"; }
+
+# A folder of our own for the run, with programs that no rebuild swaps.
+make_run() {
+    local stamp n='' p
+    if [[ -z $run ]]; then
+        printf -v stamp '%(%Y%m%d-%H%M%S)T' -1
+        mkdir -p runs || exit 2
+        until mkdir "runs/$task-$stamp$n" 2>/dev/null; do
+            [[ -e runs/$task-$stamp$n ]] || refuse "cannot make runs/$task-$stamp$n"
+            n=$((${n:-0} - 1))
+        done
+        run=runs/$task-$stamp$n
+    elif [[ -z $resume && (-e $run/config.ini || -e $run/state) ]]; then
+        refuse "$run is a run already: deploy/local.sh --resume $run goes on" \
+            "with it"
+    fi
+    mkdir -p -- "$run/bin" "$run/logs" || exit 2
+    run=$(cd -- "$run" && pwd -P)
+    for p in softq-actor softq-replay softq-learner; do
+        ln -f -- "$(built $p)" "$run/bin/$p" 2>/dev/null ||
+            cp -f -- "$(built $p)" "$run/bin/$p" || exit 2
+    done
+    echo "$effective" >"$run/launch.ini" || exit 2
+}
+
+# Run a command that ends with us; a signal of ours goes to it as SIGTERM.
+attend() {
+    local status
+    "$@" &
+    child=$!
+    while :; do
+        wait "$child"
+        status=$?
+        # a wait that a trap cut short, or the end
+        kill -0 "$child" 2>/dev/null || break
+    done
+    if ((status > 128)); then
+        # the trap's status may stand where the command's belongs
+        wait "$child"
+        status=$?
+    fi
+    child=''
+    return "$status"
+}
+
+# shellcheck disable=SC2317 # a trap calls it
+on_signal() {
+    interrupted=yes
+    [[ -z $child ]] || kill -TERM "$child" 2>/dev/null
+}
+
+train() {
+    local i line
+    local commands=(-- learner "$run/bin/softq-learner" "--run_dir=$run"
+        "${options[@]}")
+    local peer=("--config=$run/launch.ini" "--join=$run" "--run_dir=$run")
+    for ((i = 0; i < $(effective shards); i++)); do
+        commands+=(-- "shard-$i" "$run/bin/softq-replay" "${peer[@]}"
+            "--index=$i" "--name=shard-$i")
+    done
+    for ((i = 0; i < $(effective actors); i++)); do
+        commands+=(-- "actor-$i" "$run/bin/softq-actor" "${peer[@]}"
+            "--name=actor-$i" --idle_priority=true "${ack_log[@]}")
+    done
+    # the pipe's only writer is this shell, so that kill -9 of it ends the run
+    exec {line}<> <(:)
+    attend supervise_under "$line" "${commands[@]}"
+}
+
+supervise_under() { # the pipe, supervise's commands
+    local line=$1
+    shift
+    exec 3<"/proc/self/fd/$line" {line}>&-
+    exec "$here/supervise" "--run=$run" --lifeline=3 "$@"
+}
+
+# As the user would type it.
+shown_path() {
+    case $1 in
+    "$PWD"/*) echo "${1#"$PWD"/}" ;;
+    *) echo "$1" ;;
+    esac
+}
+
+# What the policy does now, beside random actions, and the figures.
+evaluate() {
+    local episodes
+    episodes=$(effective evaluation_episodes)
+    echo
+    attend "$here/evaluate.sh" "$run" "--episodes=$episodes" || return
+    attend "$here/evaluate.sh" "$run" "--episodes=$episodes" \
+        --random_policy=true --traces= --q_figure= >/dev/null || return
+    printf '%-10s mean %.2f   std %.2f\n\n' random \
+        "$(number_of "$run/evaluation-random.json" mean_return)" \
+        "$(number_of "$run/evaluation-random.json" std_return)"
+    attend setpriv --pdeathsig TERM -- "$here/plot.sh" "$run" \
+        >"$run/logs/plot.log" || return
+    echo "figures in $(shown_path "$run")/figures:" \
+        "$(cd -- "$run/figures" && echo *.png)"
+}
+
+main() {
+    local status name
+    read_arguments "$@"
+    "$here/install.sh" "${install[@]}" || exit 2
+    build
+    configure
+    make_run
+    trap on_signal INT TERM HUP
+    name=$(shown_path "$run")
+    echo "run $name"
+    train
+    status=$?
+    if ((status > 128)); then
+        say 'the supervisor was killed: its processes stop by themselves'
+        status=1
+    fi
+    if [[ -n $interrupted ]] || ((status)); then
+        [[ -z $(newest_checkpoint "$run") ]] || cat <<END
+stopped with a checkpoint; go on:  ${0%/*}/local.sh --resume $name
+play and draw what it has learnt:  ${0%/*}/evaluate.sh $name; ${0%/*}/plot.sh $name
+END
+        ((status == 0)) || say "logs are in $name/logs"
+        exit "$status"
+    fi
+    evaluate || status=$?
+    [[ -z $interrupted ]] || say "interrupted: ${0%/*}/plot.sh $name draws again"
+    exit "$status"
+}
+
+main "$@"

@@ -1,0 +1,20 @@
+# Mean return by environment steps. Set before: style, data (progress.csv),
+# out, task, random ("" or the random policy's mean return).
+load style
+set terminal pngcairo size 1200,720 font font.",20" linewidth 2 background "white"
+set output out
+set title sprintf("%s: mean return of the last 100 training episodes", task)
+set xlabel "environment steps"
+set format x "%.0s%c"
+set yrange [*:*]
+set offsets 0, 0, graph 0.06, graph 0.04
+set key center right samplen 2
+if (random ne "") {
+    plot data using "steps":"mean_return" with lines linewidth 2 \
+            linecolor rgb path_line title "soft Q-learning", \
+        real(random) with lines linewidth 1.5 dashtype 2 \
+            linecolor rgb sample_dot title "random actions"
+} else {
+    plot data using "steps":"mean_return" with lines linewidth 2 \
+            linecolor rgb path_line notitle
+}
