@@ -2,8 +2,8 @@
 # kill -9 of any process of a run: it ends well, no acknowledged transition is
 # missing, and nothing stays behind.
 set -u
-# shellcheck source=tests/system/lib.sh
-. "$(dirname "$0")/../system/lib.sh"
+# shellcheck source=tests/system/lib.bash
+. "$(dirname "$0")/../system/lib.bash"
 
 # Batches in the actor's log of acknowledgements that no ring holds whole.
 missing_batches() { # run

@@ -1,8 +1,8 @@
 #!/bin/bash
 # Whole runs from the launcher's side: an end, two at once, Ctrl-C and resume.
 set -u
-# shellcheck source=tests/system/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/system/lib.bash
+. "$(dirname "$0")/lib.bash"
 
 a_short_run_ends_with_an_evaluation() {
     local run=$work/short

@@ -1,17 +1,16 @@
 # Sourced by the system tests: real processes in a folder of their own under
 # /tmp, found by it again. Every case prints `ok NAME` or `not ok NAME: why`.
+# BUILD: folder of the programs' build.
 # shellcheck shell=bash
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-build=$(cd "$root" && cd "${SOFTQ_BUILD:-build}" 2>/dev/null && pwd) || {
-    echo "not ok build: there is no ${SOFTQ_BUILD:-build}"
+build=$(cd "$root" && cd "${BUILD:-build}" 2>/dev/null && pwd) || {
+    echo "not ok build: there is no ${BUILD:-build}"
     exit 1
 }
-bin=$build/bin
-[[ -d $bin ]] || bin=$build
-export SOFTQ_BUILD=$build
+export BUILD=$build
 work=$(mktemp -d /tmp/softq-test-XXXXXX)
-failures=0 skips=0 failed_run=''
+failures=0 failed_run=''
 
 ok() {
     echo "ok $1"
@@ -24,8 +23,7 @@ not_ok() { # name, why
 }
 
 skip() { # name, why
-    echo "skip $1: $2"
-    skips=$((skips + 1))
+    echo "ok $1 # SKIP $2"
 }
 
 program() { # a binary by its name

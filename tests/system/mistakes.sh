@@ -1,0 +1,128 @@
+#!/bin/bash
+# Mistakes of whoever starts a run: one clear line, status 2, never a hang.
+set -u
+# shellcheck source=tests/system/lib.bash
+. "$(dirname "$0")/lib.bash"
+
+actor=$(program softq-actor)
+replay=$(program softq-replay)
+learner=$(program softq-learner)
+local_sh=$root/deploy/local.sh
+
+# Status 2 within 20 s, one line on stderr, and the line has the word.
+refuses() { # name, word, command...
+    local name=$1 word=$2 status lines
+    shift 2
+    timeout -k 2 20 "$@" >"$work/out" 2>"$work/err" </dev/null
+    status=$?
+    lines=$(grep -c . "$work/err")
+    if [[ $status != 2 ]]; then
+        not_ok "$name" "status $status: $(head -c 300 "$work/err")"
+    elif [[ $lines != 1 ]] || ! grep -qF -- "$word" "$work/err"; then
+        not_ok "$name" "$lines lines, not one with '$word': \
+$(head -c 300 "$work/err")"
+    else
+        ok "$name"
+    fi
+}
+
+no_option_is_guessed() {
+    local program
+    for program in "$actor" "$replay" "$learner"; do
+        refuses "${FUNCNAME[0]} by ${program##*/}" nonsense \
+            "$program" --nonsense=1
+        refuses "a_value_out_of_range_is_refused by ${program##*/}" window \
+            "$program" --window=65
+        refuses "a_missing_file_is_named by ${program##*/}" /nowhere.ini \
+            "$program" --config=/nowhere.ini
+    done
+    refuses "${FUNCNAME[0]} by local.sh" nonsense \
+        "$local_sh" multigoal --no-install --run_dir="$work/x" --nonsense=1
+    refuses "a_value_out_of_range_is_refused by local.sh" window \
+        "$local_sh" multigoal --no-install --run_dir="$work/x" --window=65
+    refuses "a_missing_file_is_named by local.sh" /nowhere.ini \
+        "$local_sh" multigoal --no-install --run_dir="$work/x" \
+        --config=/nowhere.ini
+}
+
+an_unknown_task_is_named() {
+    refuses "${FUNCNAME[0]}" no-such-task \
+        "$local_sh" no-such-task --no-install --run_dir="$work/task"
+    gone "$work/task" || not_ok "${FUNCNAME[0]}" "processes stay behind"
+}
+
+a_run_that_is_not_there_is_named() {
+    refuses "${FUNCNAME[0]} to join" /nowhere \
+        "$actor" --join=/nowhere --run_dir=/nowhere
+    refuses "${FUNCNAME[0]} to join, by a shard" /nowhere \
+        "$replay" --join=/nowhere --run_dir=/nowhere
+    refuses "${FUNCNAME[0]} to evaluate" /nowhere "$actor" --evaluate=/nowhere
+    refuses "${FUNCNAME[0]} to resume" /nowhere \
+        "$local_sh" --no-install --resume /nowhere
+}
+
+a_folder_that_cannot_be_written_is_named() {
+    refuses "${FUNCNAME[0]} by the learner" /proc/softq \
+        "$learner" --task=multigoal --run_dir=/proc/softq
+    refuses "${FUNCNAME[0]} by local.sh" /proc/softq \
+        "$local_sh" multigoal --no-install --run_dir=/proc/softq
+}
+
+free_port() {
+    local port
+    while :; do
+        port=$((20000 + RANDOM % 20000))
+        (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+    done
+    echo "$port"
+}
+
+a_busy_port_is_named() {
+    local port first
+    port=$(free_port)
+    mkdir "$work/holder"
+    "$learner" --task=multigoal --run_dir="$work/holder" --transport=tcp \
+        --port="$port" >"$work/holder.out" 2>&1 &
+    first=$!
+    if ! within 10 test -s "$work/holder/address"; then
+        not_ok "${FUNCNAME[0]}" "no address: $(tail -n 2 "$work/holder.out")"
+        return
+    fi
+    refuses "${FUNCNAME[0]}" "$port" "$learner" --task=multigoal \
+        --run_dir="$work/second" --transport=tcp --port="$port"
+    refuses "a_second_learner_of_a_run_names_the_first" "$first" \
+        "$learner" --task=multigoal --run_dir="$work/holder"
+    kill "$first"
+    within 10 ended "$first" || not_ok "${FUNCNAME[0]}" "the first hangs"
+}
+
+# On a full disk the shard says so, and the launcher ends.
+a_full_disk_is_one_line() {
+    local disk=$work/disk status
+    mkdir "$disk"
+    if ! mount -t tmpfs -o size=2m none "$disk" 2>/dev/null; then
+        skip "${FUNCNAME[0]}" "no tmpfs can be mounted here"
+        return
+    fi
+    timeout -k 2 60 "$local_sh" multigoal "${small[@]}" \
+        --replay_size=1000000 --run_dir="$disk/run" >"$work/out" \
+        2>"$work/err" </dev/null
+    status=$?
+    if [[ $status != 2 ]]; then
+        not_ok "${FUNCNAME[0]}" "status $status: $(head -c 400 "$work/err")"
+    elif ! grep -qi 'no space' "$work/err"; then
+        not_ok "${FUNCNAME[0]}" "not said: $(head -c 400 "$work/err")"
+    else
+        ok "${FUNCNAME[0]}"
+    fi
+    within 12 gone "$disk" || not_ok "${FUNCNAME[0]}" "processes stay behind"
+    umount "$disk"
+}
+
+no_option_is_guessed
+an_unknown_task_is_named
+a_run_that_is_not_there_is_named
+a_folder_that_cannot_be_written_is_named
+a_busy_port_is_named
+a_full_disk_is_one_line
+summary
