@@ -199,11 +199,11 @@ export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export ASAN_OPTIONS=${ASAN_OPTIONS-detect_leaks=1}
 part 'unit tests' unit build
 part 'unit tests with ASan and UBSan' unit build-san
-part 'system tests' scripts system build "$system_limit" tests/system/*.sh
+part 'system tests' scripts system build "$system_limit" tests/system/*.sh tests/chaos/*.sh
 part 'shellcheck' shellchecks
 if [[ $all == yes ]]; then
     part 'system tests with ASan and UBSan' scripts system-san build-san \
-        "$slow_limit" tests/system/*.sh
+        "$slow_limit" tests/system/*.sh tests/chaos/*.sh
     part 'slow proofs' scripts slow build "$slow_limit" tests/system/slow/*.sh
 fi
 finish

@@ -1,14 +1,14 @@
 # Sourced by the system tests: real processes in a folder of their own under
 # /tmp, found by it again. Every case prints `ok NAME` or `not ok NAME: why`.
-# BUILD: folder of the programs' build.
+# SOFTQ_BUILD: folder of the programs' build.
 # shellcheck shell=bash
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-build=$(cd "$root" && cd "${BUILD:-build}" 2>/dev/null && pwd) || {
-    echo "not ok build: there is no ${BUILD:-build}"
+build=$(cd "$root" && cd "${SOFTQ_BUILD:-build}" 2>/dev/null && pwd) || {
+    echo "not ok build: there is no ${SOFTQ_BUILD:-build}"
     exit 1
 }
-export BUILD=$build
+export SOFTQ_BUILD=$build
 work=$(mktemp -d /tmp/softq-test-XXXXXX)
 failures=0 failed_run=''
 
