@@ -65,18 +65,26 @@ static void place(struct delivery *d) {
     }
 }
 
-/* Send again, in order, what waits at this shard: only_busy after Room, or
- * else all that an earlier incarnation of it was sent. */
-static void ask_again(struct delivery *d, const struct delivery_shard *shard,
-                      bool only_busy) {
+/* Send again, in order, all that an earlier incarnation of it was sent. */
+static void ask_new_incarnation(struct delivery *d,
+                                const struct delivery_shard *shard) {
     struct window_batch *batch = window_at(&d->window, shard->index, 0);
     while (batch != NULL) {
-        if (only_busy ? batch->busy
-                      : batch->incarnation != shard->incarnation) {
+        if (batch->incarnation != shard->incarnation) {
             send_batch(d, shard, batch);
         }
         batch = window_at(&d->window, shard->index, batch->seq + 1);
     }
+}
+
+/* There is room: the oldest that was told Busy, and the next one when this is
+ * stored. All of them at once would mostly be told Busy again. */
+static void ask_busy(struct delivery *d, const struct delivery_shard *shard) {
+    struct window_batch *batch = window_at(&d->window, shard->index, 0);
+    while (batch != NULL && !batch->busy) {
+        batch = window_at(&d->window, shard->index, batch->seq + 1);
+    }
+    if (batch != NULL) send_batch(d, shard, batch);
 }
 
 static void ask_due(struct delivery *d, const struct delivery_shard *shard) {
@@ -145,7 +153,7 @@ static void on_message(struct link_client *client,
         if (batch != NULL) {
             d->acknowledged += batch->rows.n;
             write_ack(d, batch);
-            ask_due(d, shard);
+            ask_busy(d, shard);
             d->on_room(d);
         }
         break;
@@ -156,7 +164,7 @@ static void on_message(struct link_client *client,
         window_busy(&d->window, answer->seq, shard->index, uv_now(d->loop));
         break;
     case WIRE_ROOM:
-        ask_again(d, shard, true);
+        ask_busy(d, shard);
         break;
     case WIRE_REFUSED:
         on_refused(d, shard, &message->refused);
@@ -260,7 +268,7 @@ static void update(struct delivery *d, const struct wire_shard *news) {
                      shard->index, moved);
         }
     } else if (shard->peer != NULL) {
-        ask_again(d, shard, false);
+        ask_new_incarnation(d, shard);
     }
 }
 
