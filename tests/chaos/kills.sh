@@ -33,17 +33,24 @@ kill_one() { # run, program
     within 10 replaced "$1" "$2"
 }
 
-nothing_acknowledged_is_lost() {
-    local run=$work/killed shards=$1 name step=0 status missing
-    launch "$run" --max_updates=4000 --shards="$shards" --ack_log="$run.acks"
+# Each in turn, some updates after the one before it was replaced.
+nothing_acknowledged_is_lost() { # shards
+    local shards=$1 run=$work/killed-$1 name at=0 status missing
+    launch "$run" --max_seconds=18 --replay_size=1000000 --shards="$shards" \
+        --ack_log="$run.acks"
     for name in softq-actor softq-replay softq-learner softq-replay; do
-        step=$((step + 500))
-        if ! within 60 has_updates "$run" $step || ! kill_one "$run" $name; then
-            not_ok "${FUNCNAME[0]}" "no $name at $step: $(tail -n 3 "$run.err")"
+        if ! within 30 has_updates "$run" $((at + 50)); then
+            not_ok "${FUNCNAME[0]}" "it stands still at ${at} before $name \
+is killed: $(tail -n 3 "$run.err")"
+            return
+        fi
+        at=$(updates_of "$run")
+        if ! kill_one "$run" $name; then
+            not_ok "${FUNCNAME[0]}" "no new $name: $(tail -n 3 "$run.err")"
             return
         fi
     done
-    status=$(finish "$launcher" 120)
+    finish "$launcher" 120
     missing=$(missing_batches "$run")
     if [[ $status != 0 ]] || ! has_evaluation "$run"; then
         not_ok "${FUNCNAME[0]}" "status $status: $(tail -n 3 "$run.err")"
@@ -52,7 +59,6 @@ nothing_acknowledged_is_lost() {
     else
         ok "${FUNCNAME[0]} ($shards shards, ${missing#* } batches)"
     fi
-    rm -rf "$run" "$run".*
 }
 
 nothing_stays_behind() { # who is killed: its program

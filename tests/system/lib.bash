@@ -28,7 +28,7 @@ skip() { # name, why
 
 program() { # a binary by its name
     local found
-    found=$(find "$build" -maxdepth 2 -name "$1" -type f -perm -u+x | head -n 1)
+    found=$(find "$build" -maxdepth 3 -name "$1" -type f -perm -u+x | head -n 1)
     echo "${found:-$build/$1}"
 }
 
@@ -93,14 +93,13 @@ ended() {
     ! kill -0 "$1" 2>/dev/null
 }
 
-# The launcher's status, or "late" after so many seconds.
+# Sets status: the launcher's, or "late" after so many seconds.
 finish() { # launcher, seconds
-    if within "$2" ended "$1"; then
-        wait "$1"
-        echo $?
-    else
-        echo late
-    fi
+    status=late
+    within "$2" ended "$1" || return
+    wait "$1"
+    # shellcheck disable=SC2034 # the scripts read it
+    status=$?
 }
 
 has_evaluation() {

@@ -52,13 +52,13 @@ an_unknown_task_is_named() {
 }
 
 a_run_that_is_not_there_is_named() {
-    refuses "${FUNCNAME[0]} to join" /nowhere \
-        "$actor" --join=/nowhere --run_dir=/nowhere
-    refuses "${FUNCNAME[0]} to join, by a shard" /nowhere \
-        "$replay" --join=/nowhere --run_dir=/nowhere
-    refuses "${FUNCNAME[0]} to evaluate" /nowhere "$actor" --evaluate=/nowhere
-    refuses "${FUNCNAME[0]} to resume" /nowhere \
-        "$local_sh" --no-install --resume /nowhere
+    refuses "${FUNCNAME[0]} to join" "$work/nowhere" \
+        "$actor" --join="$work/nowhere" --run_dir="$work/nowhere"
+    refuses "${FUNCNAME[0]} to join, by a shard" "$work/nowhere" \
+        "$replay" --join="$work/nowhere" --run_dir="$work/nowhere"
+    refuses "${FUNCNAME[0]} to evaluate" "$work/nowhere" "$actor" --evaluate="$work/nowhere"
+    refuses "${FUNCNAME[0]} to resume" "$work/nowhere" \
+        "$local_sh" --no-install --resume "$work/nowhere"
 }
 
 a_folder_that_cannot_be_written_is_named() {

@@ -8,7 +8,7 @@ a_short_run_ends_with_an_evaluation() {
     local run=$work/short
     launch "$run" --max_updates=600
     local status
-    status=$(finish "$launcher" 90)
+    finish "$launcher" 90
     if [[ $status != 0 ]]; then
         not_ok "${FUNCNAME[0]}" "status $status: $(tail -n 3 "$run.err")"
     elif ! has_evaluation "$run"; then
@@ -23,13 +23,15 @@ a_short_run_ends_with_an_evaluation() {
 }
 
 two_runs_share_the_machine() {
-    local one=$work/one two=$work/two first second a b
+    local one=$work/one two=$work/two first second a b status
     launch "$one" --max_updates=500 --seed=1
     first=$launcher
     launch "$two" --max_updates=500 --seed=2
     second=$launcher
-    a=$(finish "$first" 90)
-    b=$(finish "$second" 90)
+    finish "$first" 90
+    a=$status
+    finish "$second" 90
+    b=$status
     if [[ $a == 0 && $b == 0 ]] && has_evaluation "$one" &&
         has_evaluation "$two"; then
         ok "${FUNCNAME[0]}"
@@ -46,7 +48,7 @@ ctrl_c_leaves_a_checkpoint_that_resumes() {
         return
     fi
     kill -INT "$launcher"
-    status=$(finish "$launcher" 15)
+    finish "$launcher" 15
     if [[ $status == late ]] || ! within 2 gone "$run"; then
         not_ok "${FUNCNAME[0]}" "still there: $(processes_of "$run")"
         return
@@ -58,7 +60,7 @@ ctrl_c_leaves_a_checkpoint_that_resumes() {
     fi
     env --default-signal=INT "$root/deploy/local.sh" --no-install \
         --resume "$run" --progress=lines >"$run.out" 2>"$run.err" &
-    status=$(finish $! 120)
+    finish $! 120
     if [[ $status != 0 || $(updates_of "$run") != 3000 ]]; then
         not_ok "${FUNCNAME[0]}" "resumed: status $status, from ${at:-?} to \
 $(updates_of "$run"): $(tail -n 3 "$run.err")"
