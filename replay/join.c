@@ -80,7 +80,7 @@ static void on_topology(struct shard *shard,
     if (shard->ring.private == NULL) {
         int status = shard_open(shard, spec);
         if (status != 0) {
-            shard_end(shard, status, "no ring, no shard");
+            shard_end(shard, status, NULL);
             return;
         }
     }

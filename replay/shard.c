@@ -377,7 +377,7 @@ void shard_end(struct shard *shard, int status, const char *why) {
     shard->status = status;
     if (status == EXIT_FINISHED) {
         log_info("stopping: %s", why);
-    } else {
+    } else if (why != NULL) {
         log_error("%s", why);
     }
     const struct wire_counters *c = shard_count(shard);

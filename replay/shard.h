@@ -80,7 +80,8 @@ struct shard {
  */
 int shard_start(struct shard *shard, uv_loop_t *loop, void *zmq);
 
-/* Stop for this reason; later calls change nothing. why: one line. */
+/* Stop for this reason; later calls change nothing. why: one line, or
+ * NULL when it was logged already. */
 void shard_end(struct shard *shard, int status, const char *why);
 
 /* msync and free everything; the loop's handles are closed. */
