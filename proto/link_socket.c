@@ -85,7 +85,7 @@ static int check_ipc(const char *address) {
                   path, strlen(path), sizeof(to.sun_path) - 1);
         return -ENAMETOOLONG;
     }
-    strcpy(to.sun_path, path);
+    memcpy(to.sun_path, path, strlen(path) + 1);
     if (somebody_serves(&to)) {
         log_error("%s is in use: another process serves it", address);
         return -EADDRINUSE;

@@ -125,7 +125,7 @@ static void envelope_in(const Softq__Envelope *from, struct wire_message *to) {
     to->run = from->run;
     to->incarnation = from->incarnation;
     if (wire_name_ok(from->name)) {
-        strcpy(to->name, from->name);
+        memcpy(to->name, from->name, strlen(from->name) + 1);
     }
     if (type_ok((int)from->body_case - 10)) {
         to->type = (enum wire_type)((int)from->body_case - 10);
@@ -171,7 +171,7 @@ int wire_unpack(struct wire_message *message, const void *data, size_t len,
                 char *why, size_t n) {
     memset(message, 0, sizeof(*message));
     /* twice the bytes, and room for the structs of the longest lists */
-    struct wire_arena arena = {.left = 2 * len + 256 * 1024};
+    struct wire_arena arena = {.left = 2 * len + ((size_t)256 << 10)};
     ProtobufCAllocator allocator = {arena_alloc, arena_keep, &arena};
     Softq__Envelope *from = softq__envelope__unpack(&allocator, len, data);
     int rc;
@@ -202,7 +202,7 @@ void wire_free(struct wire_message *message) {
 
 size_t wire_max_size(const struct wire_spec *spec, uint64_t rows,
                      uint64_t parameters) {
-    const uint64_t head = 128 * 1024, least = 4u << 20; /* head: any text */
+    const uint64_t head = 128u << 10, least = 4u << 20; /* head: any text */
     uint64_t row = (2 * (uint64_t)spec->obs_dim + spec->act_dim + 1) * 4 + 9;
     uint64_t batch, phi, size;
     if (__builtin_mul_overflow(row, rows, &batch) ||

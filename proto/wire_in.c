@@ -78,15 +78,13 @@ static int lines_in(const struct wire_in *in, const char *what,
     return 0;
 }
 
-/* A column of exactly `bytes`; *to is aligned, as every block of the arena. */
+/* A column is as long as the shape says; every block of the arena is aligned.
+ */
 static int column_in(const struct wire_in *in, const char *what,
-                     const ProtobufCBinaryData *from, size_t bytes, void *to) {
-    if (from->len != bytes) {
-        return bad(in, "%s has %zu bytes where the shape asks for %zu", what,
-                   from->len, bytes);
-    }
-    memcpy(to, &from->data, sizeof(from->data));
-    return 0;
+                     const ProtobufCBinaryData *from, size_t bytes) {
+    if (from->len == bytes) return 0;
+    return bad(in, "%s has %zu bytes where the shape asks for %zu", what,
+               from->len, bytes);
 }
 
 static int dims_in(const struct wire_in *in, uint32_t S, uint32_t A) {
@@ -122,14 +120,19 @@ static int rows_in(const struct wire_in *in, const Softq__Rows *from,
     to->capacity = to->n = n;
     to->S = S;
     to->A = A;
-    if (rc == 0) rc = column_in(in, "s", &from->s, n * S * 4, &to->s);
-    if (rc == 0) rc = column_in(in, "a", &from->a, n * A * 4, &to->a);
-    if (rc == 0) rc = column_in(in, "r", &from->r, n * 4, &to->r);
-    if (rc == 0) rc = column_in(in, "next", &from->next, n * S * 4, &to->next);
-    if (rc == 0) rc = column_in(in, "flags", &from->flags, n, &to->flags);
-    if (rc == 0) {
-        rc = column_in(in, "version", &from->version, n * 8, &to->version);
-    }
+    if (rc == 0) rc = column_in(in, "s", &from->s, n * S * 4);
+    if (rc == 0) rc = column_in(in, "a", &from->a, n * A * 4);
+    if (rc == 0) rc = column_in(in, "r", &from->r, n * 4);
+    if (rc == 0) rc = column_in(in, "next", &from->next, n * S * 4);
+    if (rc == 0) rc = column_in(in, "flags", &from->flags, n);
+    if (rc == 0) rc = column_in(in, "version", &from->version, n * 8);
+    if (rc != 0) return rc;
+    to->s = (float *)from->s.data;
+    to->a = (float *)from->a.data;
+    to->r = (float *)from->r.data;
+    to->next = (float *)from->next.data;
+    to->flags = from->flags.data;
+    to->version = (uint64_t *)from->version.data;
     for (size_t i = 0; rc == 0 && i < n; i++) {
         if (to->flags[i] & ~(BATCH_TERMINAL | BATCH_TRUNCATED)) {
             rc = bad(in, "flags of row %zu are %u", i, to->flags[i]);
@@ -263,8 +266,8 @@ static int parameters_in(const struct wire_in *in,
     to->version = from->version;
     to->round = from->round;
     to->count = from->phi.len / sizeof(float);
-    int rc = column_in(in, "phi", &from->phi, from->phi.len, &to->phi);
-    return rc != 0 ? rc : finite_in(in, "phi", to->phi, to->count, 1);
+    to->phi = (const float *)from->phi.data;
+    return finite_in(in, "phi", to->phi, to->count, 1);
 }
 
 static int insert_in(const struct wire_in *in, const Softq__Insert *from,
@@ -318,36 +321,21 @@ static int shard_ready_in(const struct wire_in *in,
     return spec_in(in, from->spec, true, &to->spec);
 }
 
-/* The columns of Episodes, after their sizes were checked. */
-struct columns {
-    const double *returns, *stats;
-    const uint64_t *lengths, *versions;
-    const uint8_t *n_stats;
-};
-
 static int episode_columns_in(const struct wire_in *in,
-                              const Softq__Episodes *from, struct columns *to) {
+                              const Softq__Episodes *from) {
     size_t n = from->n, total = 0;
-    int rc = column_in(in, "returns", &from->returns, n * 8, &to->returns);
-    if (rc == 0) {
-        rc = column_in(in, "lengths", &from->lengths, n * 8, &to->lengths);
-    }
-    if (rc == 0) {
-        rc = column_in(in, "versions", &from->versions, n * 8, &to->versions);
-    }
-    if (rc == 0) {
-        rc = column_in(in, "n_stats", &from->n_stats, n, &to->n_stats);
-    }
+    int rc = column_in(in, "returns", &from->returns, n * 8);
+    if (rc == 0) rc = column_in(in, "lengths", &from->lengths, n * 8);
+    if (rc == 0) rc = column_in(in, "versions", &from->versions, n * 8);
+    if (rc == 0) rc = column_in(in, "n_stats", &from->n_stats, n);
     for (size_t i = 0; rc == 0 && i < n; i++) {
-        if (to->n_stats[i] > WIRE_MAX_STATS) {
-            rc = bad(in, "%u statistics, at most %d", to->n_stats[i],
-                     WIRE_MAX_STATS);
+        uint8_t count = from->n_stats.data[i];
+        if (count > WIRE_MAX_STATS) {
+            rc = bad(in, "%u statistics, at most %d", count, WIRE_MAX_STATS);
         }
-        total += to->n_stats[i];
+        total += count;
     }
-    if (rc == 0)
-        rc = column_in(in, "stats", &from->stats, total * 8, &to->stats);
-    return rc;
+    return rc != 0 ? rc : column_in(in, "stats", &from->stats, total * 8);
 }
 
 static int episodes_in(const struct wire_in *in, const Softq__Episodes *from,
@@ -355,21 +343,21 @@ static int episodes_in(const struct wire_in *in, const Softq__Episodes *from,
     if (from->n < 1 || from->n > WIRE_MAX_EPISODES || from->first > MOST) {
         return bad(in, "%u episodes, from 1 to %d", from->n, WIRE_MAX_EPISODES);
     }
-    struct columns c = {0};
-    int rc = episode_columns_in(in, from, &c);
+    int rc = episode_columns_in(in, from);
     if (rc != 0) return rc;
     struct wire_episode *list =
         wire_arena_alloc(in->arena, from->n * sizeof(*list));
     if (list == NULL) return -ENOMEM;
     memset(list, 0, from->n * sizeof(*list));
+    const double *stats = (const double *)from->stats.data;
     for (size_t i = 0; i < from->n; i++) {
-        list[i].ret = c.returns[i];
-        list[i].length = c.lengths[i];
-        list[i].version = c.versions[i];
-        list[i].n_stats = c.n_stats[i];
+        list[i].ret = ((const double *)from->returns.data)[i];
+        list[i].length = ((const uint64_t *)from->lengths.data)[i];
+        list[i].version = ((const uint64_t *)from->versions.data)[i];
+        list[i].n_stats = from->n_stats.data[i];
         bool finite = isfinite(list[i].ret);
         for (uint32_t k = 0; k < list[i].n_stats; k++) {
-            list[i].stats[k] = *c.stats++;
+            list[i].stats[k] = *stats++;
             finite = finite && isfinite(list[i].stats[k]);
         }
         if (!finite) return not_finite(in, "statistics", i);
