@@ -240,6 +240,23 @@ evaluate() {
         "$(cd -- "$run/figures" && echo *.png)"
 }
 
+say_how_to_go_on() {
+    local scripts=${0%/*}
+    [[ -n $(newest_checkpoint "$run") ]] || return
+    echo 'stopped with a checkpoint'
+    printf 'go on:         %q --resume %q\n' "$scripts/local.sh" "$1"
+    printf 'play and draw: %q %q; %q %q\n' "$scripts/evaluate.sh" "$1" \
+        "$scripts/plot.sh" "$1"
+}
+
+# Programs that were killed leave their sockets behind.
+remove_sockets() {
+    local folder
+    folder=$(readlink -- "$run/sock") || return 0
+    rm -f -- "$folder"/*.sock
+    rmdir -- "$folder" 2>/dev/null && rm -f -- "$run/sock"
+}
+
 main() {
     local status name
     read_arguments "$@"
@@ -256,16 +273,14 @@ main() {
         say 'the supervisor was killed: its processes stop by themselves'
         status=1
     fi
+    remove_sockets
     if [[ -n $interrupted ]] || ((status)); then
-        [[ -z $(newest_checkpoint "$run") ]] || cat <<END
-stopped with a checkpoint; go on:  ${0%/*}/local.sh --resume $name
-play and draw what it has learnt:  ${0%/*}/evaluate.sh $name; ${0%/*}/plot.sh $name
-END
+        say_how_to_go_on "$name"
         ((status == 0)) || say "logs are in $name/logs"
         exit "$status"
     fi
     evaluate || status=$?
-    [[ -z $interrupted ]] || say "interrupted: ${0%/*}/plot.sh $name draws again"
+    [[ -z $interrupted ]] || say_how_to_go_on "$name"
     exit "$status"
 }
 
