@@ -271,7 +271,7 @@ static void write_row(const struct ring *ring, uint8_t *row,
     memcpy(at += 4 * S, from->a + i * A, 4 * A);
     memcpy(at += 4 * A, from->r + i, 4);
     memcpy(at += 4, from->next + i * S, 4 * S);
-    memcpy(at += 4 * S, &flags, 4);
+    memcpy(at + 4 * S, &flags, 4);
 
     __atomic_store_n(crc_of(ring, row), row_sum(ring, row), __ATOMIC_RELEASE);
 }
@@ -397,10 +397,10 @@ static const char *guarded; /* a signal handler has no other argument */
 static void on_sigbus(int signum) {
     (void)signum;
     static const char text[] = "SIGBUS: cut, or its disk failed: ";
-    ssize_t unused = write(STDERR_FILENO, text, sizeof text - 1);
-    unused = write(STDERR_FILENO, guarded, strlen(guarded));
-    unused = write(STDERR_FILENO, "\n", 1);
-    (void)unused;
+    bool said = write(STDERR_FILENO, text, sizeof text - 1) > 0 &&
+                write(STDERR_FILENO, guarded, strlen(guarded)) > 0 &&
+                write(STDERR_FILENO, "\n", 1) > 0;
+    (void)said; /* there is nobody else to tell */
     _exit(EXIT_CRASH);
 }
 

@@ -211,7 +211,7 @@ static int map_file(struct ring_file *file, size_t bytes, int protection,
 static int check_or_create(struct ring_file *file, const char *path,
                            const struct ring_spec *spec, char *why, size_t n) {
     struct stat st;
-    struct header header;
+    struct header header = {.layout = 0};
     if (fstat(file->fd, &st) != 0) return say_errno(why, n, path, "stat");
     if (!S_ISREG(st.st_mode))
         return say(-EBADMSG, why, n, path, "not a regular file");
