@@ -256,7 +256,7 @@ int ring_file_open_read(struct ring_file *file, const char *path,
     *file = (struct ring_file){.fd = open(path, O_RDONLY | O_CLOEXEC)};
     if (file->fd < 0) return say_errno(why, n, path, "cannot open");
     struct stat st = {0};
-    struct header header;
+    struct header header = {.layout = 0};
     int rc =
         fstat(file->fd, &st) == 0 ? read_header(file->fd, &header) : -errno;
     if (rc != 0) {
