@@ -116,6 +116,10 @@ static void on_hello(struct learner *learner, const struct link_route *from,
     if (verdict == REGISTRY_NEW) {
         log_info("%s %s is here (rank %" PRIu64 ")", role_name(peer->role),
                  peer->name, peer->rank);
+        if (strcmp(message->hello.build, config_version()) != 0) {
+            log_warn("%s is of version %s, this is %s", peer->name,
+                     message->hello.build, config_version());
+        }
         if (peer->rank >= learner->saver.state_names) saver_state(learner);
     }
     welcome(learner, peer);

@@ -135,6 +135,8 @@ void progress_row(struct progress *progress, const struct progress_now *now) {
     const double elapsed = now->seconds - last->seconds;
     const double n = (double)mean->n;
 
+    // what a full disk left of a row must not become part of this one
+    if (progress->csv_failed) fputc('\n', csv);
     fprintf(csv, "%.3f,%" PRIu64 ",%" PRIu64 ",%.2f,%.2f,%" PRIu64,
             now->seconds, now->updates, now->steps,
             rate(now->updates, last->updates, elapsed),
@@ -150,13 +152,12 @@ void progress_row(struct progress *progress, const struct progress_now *now) {
     field(csv, mean->staleness / (double)mean->n_staleness,
           mean->n_staleness > 0);
     fputc('\n', csv);
-    if (fflush(csv) != 0 || ferror(csv)) {
-        if (!progress->csv_failed) {
-            log_warn("progress.csv: %s; going on without", strerror(errno));
-        }
-        progress->csv_failed = true;
-        clearerr(csv);
+    const bool failed = fflush(csv) != 0 || ferror(csv);
+    if (failed && !progress->csv_failed) {
+        log_warn("progress.csv: %s; going on without", strerror(errno));
     }
+    progress->csv_failed = failed;
+    clearerr(csv);
     progress->row = *now;
     progress->mean = (struct progress_mean){0};
 }

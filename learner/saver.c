@@ -29,9 +29,10 @@ static void on_state_written(uv_work_t *work, int status) {
     saver->text = NULL;
     int rc = status != 0 ? status : saver->state_rc;
     if (rc != 0) {
-        log_warn("%s/state: %s; trying again", learner->config.run_dir,
+        log_warn("%s/state: %s; trying again in 5 s", learner->config.run_dir,
                  strerror(-rc));
-        saver->state_wanted = true; // the next tick tries
+        saver->state_wanted = true;
+        saver->state_due_ms = uv_now(learner->loop) + retry_ms;
     }
     // a full disk must not keep anyone out: a rank that is not on disk is
     // only lost if we crash before the next try
@@ -153,7 +154,7 @@ void saver_last(struct learner *learner) {
 }
 
 void saver_tick(struct learner *learner, uint64_t now_ms) {
-    begin_state(learner);
+    if (now_ms >= learner->saver.state_due_ms) begin_state(learner);
     if (learner->ending || learner->config.lockstep ||
         learner->trainer == NULL || now_ms < learner->saver.due_ms)
         return;

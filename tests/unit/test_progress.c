@@ -1,0 +1,146 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "learner/progress.h"
+#include "tests/unit/test.h"
+
+static struct progress progress;
+static struct config config;
+static char path[128];
+
+static int set_up(void **state) {
+    (void)state;
+    config_defaults(&config);
+    strcpy(config.run_dir, "/tmp/softq-progress-XXXXXX");
+    config.progress = PROGRESS_NONE;
+    if (mkdtemp(config.run_dir) == NULL) return -1;
+    snprintf(path, sizeof(path), "%.64s/progress.csv", config.run_dir);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    progress_finish(&progress);
+    return unlink(path) == 0 && rmdir(config.run_dir) == 0 ? 0 : -1;
+}
+
+static void start(uint64_t updates, uint64_t steps) {
+    assert_int_equal(progress_start(&progress, &config, updates, steps), 0);
+}
+
+static void row(double seconds, uint64_t updates, uint64_t steps) {
+    progress_row(&progress, &(struct progress_now){.seconds = seconds,
+                                                   .updates = updates,
+                                                   .steps = steps});
+}
+
+/* Line number `number` of the file, its newline cut; "" past its end. */
+static const char *line(int number) {
+    static char text[512];
+    FILE *in = fopen(path, "r");
+    assert_non_null(in);
+    for (int i = 0; i <= number; i++) {
+        text[0] = '\0';
+        if (fgets(text, sizeof(text), in) == NULL) break;
+    }
+    fclose(in);
+    text[strcspn(text, "\n")] = '\0';
+    return text;
+}
+
+/* Rates and means are those since the row before; nothing is an empty field. */
+static void a_row_holds_what_happened_since_the_last(void **state) {
+    (void)state;
+    start(0, 0);
+    row(1.0, 0, 100);
+    assert_string_equal(line(1), "1.000,0,100,0.00,100.00,0,,,,,,,,0,0,");
+    progress_figures(&progress,
+                     &(struct algorithm_figures){.q_loss = 1, .q_mean = -4});
+    progress_figures(&progress,
+                     &(struct algorithm_figures){.q_loss = 2, .q_mean = -8});
+    progress_staleness(&progress, 30.0, 4);
+    progress_episode(&progress, -3.0);
+    row(3.0, 2, 110);
+    assert_string_equal(line(2),
+                        "3.000,2,110,1.00,5.00,1,-3,1.5,-6,0,0,0,0,0,0,7.5");
+}
+
+/* A resumed run forgets the rows after its checkpoint and goes on from there.
+ */
+static void the_file_is_cut_back_to_the_checkpoint(void **state) {
+    (void)state;
+    start(0, 0);
+    row(2.0, 10, 20);
+    row(4.0, 20, 40);
+    row(6.0, 30, 60);
+    progress_finish(&progress);
+    FILE *torn = fopen(path, "a"); // as a kill -9 leaves it
+    assert_non_null(torn);
+    fputs("8.000,15", torn);
+    fclose(torn);
+
+    start(20, 45);
+    assert_true(progress.seconds_before == 4.0);
+    row(5.0, 25, 50);
+    assert_memory_equal(line(2), "4.000,20,40,", 12);
+    assert_string_equal(line(3), "5.000,25,50,5.00,5.00,0,,,,,,,,0,0,");
+    assert_string_equal(line(4), "");
+}
+
+/* Without a checkpoint everything begins again. */
+static void a_fresh_start_leaves_only_the_header(void **state) {
+    (void)state;
+    start(0, 0);
+    row(2.0, 10, 20);
+    progress_finish(&progress);
+    start(0, 0);
+    assert_memory_equal(line(0), "seconds,updates,steps,", 22);
+    assert_string_equal(line(1), "");
+    assert_true(progress.seconds_before == 0.0);
+}
+
+/* The mean return is that of the last hundred episodes. */
+static void the_mean_return_forgets_old_episodes(void **state) {
+    (void)state;
+    start(0, 0);
+    assert_true(isnan(progress_mean_return(&progress)));
+    for (int i = 0; i < 50; i++) progress_episode(&progress, 1000.0);
+    assert_close((float)progress_mean_return(&progress), 1000.0f, 1e-3f);
+    for (int i = 1; i <= 100; i++) progress_episode(&progress, i);
+    assert_close((float)progress_mean_return(&progress), 50.5f, 1e-4f);
+}
+
+/* Percent and time left are those of the limit that is reached first. */
+static void the_line_tells_the_nearest_limit(void **state) {
+    (void)state;
+    char text[256];
+    config.max_updates = 15000;
+    config.max_seconds = 100.0;
+    start(0, 0);
+    struct progress_now now = {.seconds = 50.0, .updates = 6000, .steps = 6000};
+    progress_line(&progress, &now, NULL);
+    now.seconds = 52.0, now.updates = 6300, now.steps = 6312;
+    progress_episode(&progress, -123.4);
+    progress_format(&progress, &now, NULL, text, sizeof(text));
+    assert_string_equal(
+        text, "52 % | updates 6300/15000 | steps 6312 | 150 updates/s | "
+              "156 steps/s | return -123.4 | 48 s left");
+    progress_format(&progress, &now, "waiting for a shard", text, sizeof(text));
+    assert_non_null(strstr(text, "| waiting for a shard"));
+    assert_null(strstr(text, "left"));
+}
+
+int main(void) {
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        CASE(a_row_holds_what_happened_since_the_last),
+        CASE(the_file_is_cut_back_to_the_checkpoint),
+        CASE(a_fresh_start_leaves_only_the_header),
+        CASE(the_mean_return_forgets_old_episodes),
+        CASE(the_line_tells_the_nearest_limit),
+    };
+#undef CASE
+    return cmocka_run_group_tests_name("progress", tests, NULL, NULL);
+}
