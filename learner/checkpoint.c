@@ -141,7 +141,7 @@ static long list_files(char (**names)[NAME_LEN + 1], const char *folder) {
 }
 
 static void prune(const char *folder, size_t keep) {
-    char(*names)[NAME_LEN + 1];
+    char(*names)[NAME_LEN + 1] = NULL;
     long n = list_files(&names, folder);
     for (long i = (long)keep; i < n; i++) {
         char path[4096];
@@ -219,7 +219,7 @@ static int read_notes(struct checkpoint *checkpoint, char *why, size_t n) {
         snprintf(why, n, "task, obs_dim, act_dim or units is missing");
         return -EBADMSG;
     }
-    strcpy(checkpoint->task, task);
+    snprintf(checkpoint->task, sizeof(checkpoint->task), "%s", task);
     return 0;
 }
 
@@ -259,11 +259,11 @@ int checkpoint_read(struct checkpoint **out, const char *path, char *why,
     return 0;
 }
 
-int checkpoint_newest(struct checkpoint **checkpoint, const char *run) {
+int checkpoint_newest(struct checkpoint **out, const char *run) {
     char folder[3072];
     int rc = rundir_path(folder, sizeof(folder), run, "checkpoints");
     if (rc != 0) return rc;
-    char(*names)[NAME_LEN + 1];
+    char(*names)[NAME_LEN + 1] = NULL;
     long n = list_files(&names, folder);
     if (n < 0) return (int)n;
 
@@ -271,7 +271,7 @@ int checkpoint_newest(struct checkpoint **checkpoint, const char *run) {
     for (long i = 0; i < n; i++) {
         char path[4096], why[256] = "";
         snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
-        int read = checkpoint_read(checkpoint, path, why, sizeof(why));
+        int read = checkpoint_read(out, path, why, sizeof(why));
         if (read == 0) {
             rc = 0;
             break;

@@ -42,13 +42,13 @@ int checkpoint_write(const struct checkpoint *checkpoint, const char *run,
                      size_t keep);
 
 /* 0, -ENOMEM, -errno or -EBADMSG with one line in why (n bytes). */
-int checkpoint_read(struct checkpoint **checkpoint, const char *path, char *why,
+int checkpoint_read(struct checkpoint **out, const char *path, char *why,
                     size_t n);
 
 /*
  * The newest one that can be read; a damaged one is warned of and the next
  * older one used. -ENOENT: there is none at all; -EBADMSG: none is readable.
  */
-int checkpoint_newest(struct checkpoint **checkpoint, const char *run);
+int checkpoint_newest(struct checkpoint **out, const char *run);
 
 #endif

@@ -99,28 +99,26 @@ void dialogue_welcome_all(struct learner *learner) {
     }
 }
 
+/* The first Hello of a process. */
+static void on_newcomer(struct learner *learner,
+                        const struct wire_message *message,
+                        const struct registry_peer *peer) {
+    log_info("%s %s is here (rank %" PRIu64 ")", role_name(peer->role),
+             peer->name, peer->rank);
+    if (strcmp(message->hello.build, config_version()) != 0) {
+        log_warn("%s is of version %s, this is %s", peer->name,
+                 message->hello.build, config_version());
+    }
+    if (peer->rank >= learner->saver.state_names) saver_state(learner);
+}
+
 static void on_hello(struct learner *learner, const struct link_route *from,
                      const struct wire_message *message,
-                     struct registry_peer *peer,
-                     enum registry_verdict verdict) {
-    if (verdict == REGISTRY_FULL) {
-        refuse(learner, from, message, WIRE_CODE_FINAL,
-               "this run knows too many names");
-        return;
-    }
+                     struct registry_peer *peer) {
     if (peer->role == WIRE_SHARD && peer->endpoint[0] == '\0') {
         refuse(learner, from, message, WIRE_CODE_FINAL,
                "a shard must say where it is bound");
         return;
-    }
-    if (verdict == REGISTRY_NEW) {
-        log_info("%s %s is here (rank %" PRIu64 ")", role_name(peer->role),
-                 peer->name, peer->rank);
-        if (strcmp(message->hello.build, config_version()) != 0) {
-            log_warn("%s is of version %s, this is %s", peer->name,
-                     message->hello.build, config_version());
-        }
-        if (peer->rank >= learner->saver.state_names) saver_state(learner);
     }
     welcome(learner, peer);
 }
@@ -338,47 +336,21 @@ static void on_status(struct learner *learner, const struct link_route *from) {
     free(text);
 }
 
-void dialogue_on_message(struct link_server *server,
-                         const struct link_route *from,
-                         const struct wire_message *message) {
-    struct learner *learner = server->data;
-    if (message->type == WIRE_STATUS) {
-        on_status(learner, from);
-        return;
-    }
-    const char *why;
-    if (learner->config.lockstep && !lockstep_admits(learner, message, &why)) {
-        if (why != NULL) {
-            refuse(learner, from, message, WIRE_CODE_OTHER, "%s", why);
-        }
-        return;
-    }
-    struct registry_peer *peer;
-    enum registry_verdict verdict =
-        registry_heard(&learner->registry, message, from, &peer);
-    if (verdict == REGISTRY_OLD) {
-        refuse(learner, from, message, WIRE_CODE_OLDER,
-               "a newer process has taken the name %s", message->name);
-        return;
-    }
-    if (verdict == REGISTRY_UNKNOWN) {
-        // it knew the learner before us: our heartbeat shows it that we are
-        // another one, so that it says Hello
-        (void)link_server_send(server, from,
-                               &(struct wire_message){.type = WIRE_HEARTBEAT});
-        return;
-    }
-    if (learner->farewell_said) {
-        dialogue_send(
-            learner, peer,
-            &(struct wire_message){.type = WIRE_STOP,
-                                   .text = {.text = learner->reason,
-                                            .len = strlen(learner->reason)}});
-        return;
-    }
+static void say_stop(struct learner *learner, const struct registry_peer *peer,
+                     const char *reason) {
+    dialogue_send(learner, peer,
+                  &(struct wire_message){
+                      .type = WIRE_STOP,
+                      .text = {.text = reason, .len = strlen(reason)}});
+}
+
+/* A message of the process in charge of its name. */
+static void hear(struct learner *learner, const struct link_route *from,
+                 const struct wire_message *message,
+                 struct registry_peer *peer) {
     switch (message->type) {
     case WIRE_HELLO:
-        on_hello(learner, from, message, peer, verdict);
+        on_hello(learner, from, message, peer);
         break;
     case WIRE_READY:
         on_ready(learner, from, message, peer);
@@ -404,10 +376,55 @@ void dialogue_on_message(struct link_server *server,
                  message->refused.reason);
         break;
     default:
-        server->bad++;
+        learner->server.bad++;
         refuse(learner, from, message, WIRE_CODE_OTHER,
                "the learner takes no %s", wire_type_name(message->type));
         break;
+    }
+}
+
+void dialogue_on_message(struct link_server *server,
+                         const struct link_route *from,
+                         const struct wire_message *message) {
+    struct learner *learner = server->data;
+    if (message->type == WIRE_STATUS) {
+        on_status(learner, from);
+        return;
+    }
+    const char *why = NULL;
+    if (learner->config.lockstep && !lockstep_admits(learner, message, &why)) {
+        if (why != NULL) {
+            refuse(learner, from, message, WIRE_CODE_OTHER, "%s", why);
+        }
+        return;
+    }
+    struct registry_peer *peer;
+    switch (registry_heard(&learner->registry, message, from, &peer)) {
+    case REGISTRY_OLD:
+        refuse(learner, from, message, WIRE_CODE_OLDER,
+               "a newer process has taken the name %s", message->name);
+        return;
+    case REGISTRY_FULL:
+        refuse(learner, from, message, WIRE_CODE_FINAL,
+               "this run knows too many names");
+        return;
+    case REGISTRY_UNKNOWN:
+        // it knew the learner before us: our heartbeat shows it that we are
+        // another one, so that it says Hello
+        (void)link_server_send(server, from,
+                               &(struct wire_message){.type = WIRE_HEARTBEAT});
+        return;
+    case REGISTRY_NEW:
+        on_newcomer(learner, message, peer);
+        break;
+    case REGISTRY_AGAIN:
+    case REGISTRY_CURRENT:
+        break;
+    }
+    if (learner->farewell_said) {
+        say_stop(learner, peer, learner->reason);
+    } else {
+        hear(learner, from, message, peer);
     }
 }
 
@@ -434,10 +451,6 @@ void dialogue_heartbeats(struct learner *learner) {
 void dialogue_stop(struct learner *learner, const char *reason) {
     for (size_t i = 0; i < learner->registry.n_peers; i++) {
         const struct registry_peer *peer = learner->registry.peers[i];
-        if (!peer->here) continue;
-        dialogue_send(learner, peer,
-                      &(struct wire_message){
-                          .type = WIRE_STOP,
-                          .text = {.text = reason, .len = strlen(reason)}});
+        if (peer->here) say_stop(learner, peer, reason);
     }
 }

@@ -42,7 +42,7 @@ static void draw_shares(uint32_t *counts, const struct feed_source *sources,
     for (size_t row = 0; row < rows; row++) {
         uint64_t x = rng_below(rng, total);
         size_t i = 0;
-        while (x >= sources[i].size) x -= sources[i++].size;
+        while (i + 1 < n && x >= sources[i].size) x -= sources[i++].size;
         counts[i]++;
     }
 }

@@ -87,7 +87,8 @@ static void watch(struct learner *learner, uint64_t now_ms) {
     // silence counts only while our own loop runs: a stopped learner must not
     // wake up to a run full of dead shards
     uint64_t elapsed = now_ms - learner->ticked_ms;
-    if (elapsed > 2 * TICK_MS) elapsed = 2 * TICK_MS;
+    const uint64_t most = UINT64_C(2) * TICK_MS;
+    if (elapsed > most) elapsed = most;
     learner->ticked_ms = now_ms;
     const uint64_t dead_ms = (uint64_t)(1e3 * learner->config.dead_after);
     if (!registry_tick(&learner->registry, elapsed, dead_ms, FORGET_MS)) {

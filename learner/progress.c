@@ -185,10 +185,14 @@ static void nearest(double *share, double *left, double at, double limit,
     *left = fmin(*left, seconds);
 }
 
-static int format_left(char *text, size_t n, double left) {
-    if (left < 100.0) return snprintf(text, n, " | %.0f s left", left);
-    if (left < 6000.0) return snprintf(text, n, " | %.0f min left", left / 60);
-    return snprintf(text, n, " | %.1f h left", left / 3600);
+static void format_left(char *text, size_t n, double left) {
+    if (left < 100.0) {
+        snprintf(text, n, " | %.0f s left", left);
+    } else if (left < 6000.0) {
+        snprintf(text, n, " | %.0f min left", left / 60);
+    } else {
+        snprintf(text, n, " | %.1f h left", left / 3600);
+    }
 }
 
 /* "name at" or "name at/limit" after what stands in text. */
@@ -227,9 +231,9 @@ void progress_format(const struct progress *progress,
                        progress_mean_return(progress));
     }
     if (waiting != NULL) {
-        at += snprintf(at, (size_t)(end - at), " | %.128s", waiting);
+        snprintf(at, (size_t)(end - at), " | %.128s", waiting);
     } else if (left < (double)INFINITY) {
-        at += format_left(at, (size_t)(end - at), left);
+        format_left(at, (size_t)(end - at), left);
     }
     snprintf(text, n, "%s", line);
 }

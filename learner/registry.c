@@ -40,7 +40,9 @@ void registry_finish(struct registry *registry) {
 static int grow(struct registry *registry) {
     if (registry->n_peers == registry->room) {
         size_t room = registry->room > 0 ? 2 * registry->room : 16;
-        void *peers = realloc(registry->peers, room * sizeof(*registry->peers));
+        struct registry_peer **peers = registry->peers;
+        // NOLINTNEXTLINE(bugprone-sizeof-expression): pointers are meant
+        peers = realloc(peers, room * sizeof(*peers));
         if (peers == NULL) return -ENOMEM;
         registry->peers = peers, registry->room = room;
     }

@@ -57,10 +57,9 @@ size_t trainer_threads(const struct config *config, bool parallel);
  * result waits. Returns 0, -ENOMEM, -EAGAIN (no thread), or -EINVAL with one
  * line in why (n bytes): the checkpoint does not fit.
  */
-int trainer_start(struct trainer **trainer, const struct config *config,
-                  size_t S, size_t A, size_t threads,
-                  const struct checkpoint *resume, void (*wake)(void *data),
-                  void *data, char *why, size_t n);
+int trainer_start(struct trainer **out, const struct config *config, size_t S,
+                  size_t A, size_t threads, const struct checkpoint *resume,
+                  void (*wake)(void *data), void *data, char *why, size_t n);
 
 /* Jobs that can be submitted now. */
 size_t trainer_room(const struct trainer *trainer);

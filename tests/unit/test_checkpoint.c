@@ -15,7 +15,7 @@ static char run[64];
 static int set_up(void **state) {
     (void)state;
     log_init("test", LOG_ERROR); // the warnings are what is tested
-    strcpy(run, "/tmp/softq-checkpoint-XXXXXX");
+    snprintf(run, sizeof(run), "/tmp/softq-checkpoint-XXXXXX");
     return mkdtemp(run) != NULL ? rundir_create(run) : -1;
 }
 
@@ -43,7 +43,7 @@ static struct checkpoint *make(uint64_t generation, uint64_t updates) {
     };
     struct checkpoint *checkpoint = checkpoint_copy(entries, 2);
     assert_non_null(checkpoint);
-    strcpy(checkpoint->task, "multigoal");
+    snprintf(checkpoint->task, sizeof(checkpoint->task), "multigoal");
     checkpoint->S = 2, checkpoint->A = 2, checkpoint->units = 128;
     checkpoint->counters =
         (struct checkpoint_counters){.generation = generation,

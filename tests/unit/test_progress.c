@@ -13,7 +13,8 @@ static char path[128];
 static int set_up(void **state) {
     (void)state;
     config_defaults(&config);
-    strcpy(config.run_dir, "/tmp/softq-progress-XXXXXX");
+    snprintf(config.run_dir, sizeof(config.run_dir),
+             "/tmp/softq-progress-XXXXXX");
     config.progress = PROGRESS_NONE;
     if (mkdtemp(config.run_dir) == NULL) return -1;
     snprintf(path, sizeof(path), "%.64s/progress.csv", config.run_dir);

@@ -23,7 +23,7 @@ static int tear_down(void **state) {
 static struct wire_message message(const char *name, uint64_t incarnation,
                                    enum wire_type type) {
     struct wire_message m = {.incarnation = incarnation, .type = type};
-    strcpy(m.name, name);
+    snprintf(m.name, sizeof(m.name), "%s", name);
     return m;
 }
 
@@ -38,7 +38,7 @@ static enum registry_verdict hello(const char *name, uint64_t incarnation,
     const struct link_route from = route((uint8_t)incarnation);
     m.hello.role = role;
     m.hello.index = index;
-    strcpy(m.hello.endpoint, "ipc://x");
+    snprintf(m.hello.endpoint, sizeof(m.hello.endpoint), "ipc://x");
     return registry_heard(&registry, &m, &from, peer);
 }
 
