@@ -55,7 +55,4 @@ program() { # run, name
     fi
 }
 
-built() { # name
-    local name=$1
-    echo "$here/../build/${name#softq-}/$name"
-}
+built() { echo "$here/../build/$1"; }

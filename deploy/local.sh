@@ -98,8 +98,8 @@ build() {
         in_build meson setup ${MUJOCO:+"-Dmujoco=$MUJOCO"} "$root/build" "$root" \
             >"$log" 2>&1 || status=2
     fi
-    ((status)) || in_build ninja -C "$root/build" actor/softq-actor \
-        replay/softq-replay learner/softq-learner >"$log" 2>&1 || status=2
+    ((status)) || in_build ninja -C "$root/build" softq-actor \
+        softq-replay softq-learner >"$log" 2>&1 || status=2
     exec {lock}<&-
     if ((status)); then
         tail -n 40 "$log" >&2
