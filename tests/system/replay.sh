@@ -1,8 +1,8 @@
 #!/bin/bash
 # A replay shard as a process: its exit statuses, its file under kill -9.
 set -u
-# shellcheck source=tests/system/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/system/lib.bash
+. "$(dirname "$0")/lib.bash"
 
 replay=$(program softq-replay) actor=$(program softq-actor)
 learner=$(program softq-learner) ring_dump=$build/tests/system/ring_dump
