@@ -50,7 +50,7 @@ static double q_of(void *user, const double x[2], const double a[2]) {
 }
 
 static int judge(struct algorithm *alg) {
-    static struct multigoal_grid grid;
+    static struct multigoal_grid grid; // solved once
     struct tensors_entry entries[ALGORITHM_MAX_TENSORS];
     const size_t n = algorithm_tensors(alg, entries);
     struct network q = {.shape = algorithm_q_shape(alg)};
@@ -58,7 +58,7 @@ static int judge(struct algorithm *alg) {
         if (strcmp(entries[i].name, "q.ws") == 0) q.p = entries[i].data;
     }
     if (mlp_work_init(&q.work, q.shape, 1, 1) < 0) return 1;
-    multigoal_grid_solve(&grid, 1e-3);
+    if (grid.sweeps == 0) multigoal_grid_solve(&grid, 1e-3);
     const int failed = multigoal_judge(&grid, q_of, &q);
     mlp_work_finish(&q.work);
     return failed;
@@ -100,6 +100,11 @@ static int evaluate(const struct config *config, const float *phi) {
     printf("\n");
     rollout_finish(&rollout);
     return 0;
+}
+
+static int report(const struct config *config, struct algorithm *alg) {
+    if (evaluate(config, algorithm_sampler(alg)) < 0) return 3;
+    return strcmp(config->task, "multigoal") == 0 ? judge(alg) : 0;
 }
 
 int main(int argc, char **argv) {
@@ -146,15 +151,14 @@ int main(int argc, char **argv) {
             rollout_set_policy(&rollout, algorithm_sampler(alg), update);
         }
         if ((update + 1) % 2500 == 0 && config.progress != PROGRESS_NONE) {
-            fprintf(stderr, "%llu: q_loss %.2f q %.1f stein %.2f\n",
-                    (unsigned long long)update + 1, figures.q_loss,
-                    figures.q_mean, figures.stein_norm);
-            evaluate(&config, algorithm_sampler(alg));
+            printf("%llu updates, %.1f s: Q loss %.2f mean %.1f, D %.2f\n",
+                   (unsigned long long)update + 1, now() - start,
+                   figures.q_loss, figures.q_mean, figures.stein_norm);
+            report(&config, alg);
         }
     }
     printf("%.1f s of training\n", now() - start);
-    int status = evaluate(&config, algorithm_sampler(alg)) < 0 ? 3 : 0;
-    if (strcmp(config.task, "multigoal") == 0) status |= judge(alg);
+    const int status = report(&config, alg);
     algorithm_noise_finish(&noise);
     algorithm_free(alg);
     batch_finish(&memory);

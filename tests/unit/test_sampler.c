@@ -135,19 +135,19 @@ static void check_uniform(size_t A, uint64_t steps) {
 /* Constant Q: every action is as good, the law is uniform in one dimension. */
 static void constant_q_gives_uniform_actions_in_1_d(void **state) {
     (void)state;
-    check_uniform(1, 4000);
+    check_uniform(1, 5000);
 }
 
 /* ... in two */
 static void constant_q_gives_uniform_actions_in_2_d(void **state) {
     (void)state;
-    check_uniform(2, 4000);
+    check_uniform(2, 2000);
 }
 
 /* ... and in eight. */
 static void constant_q_gives_uniform_actions_in_8_d(void **state) {
     (void)state;
-    check_uniform(8, 6000);
+    check_uniform(8, 3000);
 }
 
 /*
@@ -211,19 +211,19 @@ static void check_normal(size_t A, action_gradient *q, float expected,
 /* Quadratic Q with correlated axes. */
 static void correlated_quadratic_q_gives_its_normal_law(void **state) {
     (void)state;
-    check_normal(2, quadratic_q, correlation, 4000);
+    check_normal(2, quadratic_q, correlation, 3000);
 }
 
 /* Quadratic Q in one dimension. */
 static void quadratic_q_gives_its_normal_law_in_1_d(void **state) {
     (void)state;
-    check_normal(1, separable_q, 0.0f, 4000);
+    check_normal(1, separable_q, 0.0f, 5000);
 }
 
 /* Quadratic Q in eight: variances and 28 correlations at most 0.08. */
 static void quadratic_q_gives_its_normal_law_in_8_d(void **state) {
     (void)state;
-    check_normal(8, separable_q, 0.0f, 9000);
+    check_normal(8, separable_q, 0.0f, 6000);
 }
 
 int main(void) {
