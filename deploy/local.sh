@@ -155,7 +155,7 @@ make_run() {
         refuse "$run is a run already: deploy/local.sh --resume $run goes on" \
             "with it"
     fi
-    mkdir -p -- "$run/bin" "$run/logs" || exit 2
+    mkdir -p -- "$run" && mkdir -p -- "$run/bin" "$run/logs" || exit 2
     run=$(cd -- "$run" && pwd -P)
     for p in softq-actor softq-replay softq-learner; do
         ln -f -- "$(built $p)" "$run/bin/$p" 2>/dev/null ||

@@ -78,7 +78,7 @@ has_updates() { # run, how many
 small=(--no-install --warmup=200 --units=32 --value_particles=8
     --particles_fixed=4 --particles_moved=4 --minibatch=16
     --replay_size=200000 --evaluation_episodes=20 --checkpoint_seconds=1
-    --progress=lines --idle_priority=false)
+    --max_updates=0 --progress=lines --idle_priority=false)
 
 # shellcheck disable=SC2034 # the scripts read $launcher
 launch() { # run, further options
