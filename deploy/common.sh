@@ -3,7 +3,11 @@
 
 : "${here:?is set by the script that reads this}"
 
-say() { printf '%s: %s\n' "$(basename -- "$0" .sh)" "$*" >&2; }
+say() {
+    local clear=''
+    [[ -t 2 ]] && clear=$'\r\e[K' # what a live progress line left
+    printf '%s%s: %s\n' "$clear" "$(basename -- "$0" .sh)" "$*" >&2
+}
 
 refuse() {
     say "$@"

@@ -102,7 +102,7 @@ build() {
         softq-replay softq-learner >"$log" 2>&1 || status=2
     exec {lock}<&-
     if ((status)); then
-        tail -n 40 "$log" >&2
+        grep -q 'interrupted by user' "$log" || tail -n 40 "$log" >&2
         say 'the build failed'
     fi
     rm -f "$log"
@@ -170,7 +170,7 @@ attend() {
     "$@" &
     child=$!
     while :; do
-        wait "$child"
+        wait "$child" 2>/dev/null
         status=$?
         # a wait that a trap cut short, or the end
         kill -0 "$child" 2>/dev/null || break
@@ -271,6 +271,7 @@ main() {
     status=$?
     if ((status > 128)); then
         say 'the supervisor was killed: its processes stop by themselves'
+        flock -w 10 "$run/lock" true
         status=1
     fi
     remove_sockets
