@@ -160,7 +160,7 @@ shell_files() {
     find . \( -name 'build*' -o -name .git -o -name runs \) -prune -o -type f \
         -print | while read -r file; do
         case $file in
-        *.sh) echo "$file" ;;
+        *.sh | *.bash) echo "$file" ;;
         *.*) [[ $file != ./.ci/run ]] || echo "$file" ;;
         *) head -n 1 "$file" | grep -qE '^#!.*\b(ba)?sh$' && echo "$file" ;;
         esac

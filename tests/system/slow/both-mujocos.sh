@@ -2,8 +2,8 @@
 # The same sources against MuJoCo 3: the library and headers of its wheel.
 # tests/run.sh itself covers the system's MuJoCo.
 set -u
-# shellcheck source=tests/system/lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/system/lib.bash
+. "$(dirname "$0")/../lib.bash"
 
 fetch() {
     python3 -m pip -q download --no-deps --only-binary=:all: \

@@ -1,8 +1,8 @@
 #!/bin/bash
 # Builds with clang without a warning, and the unit tests pass there too.
 set -u
-# shellcheck source=tests/system/lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/system/lib.bash
+. "$(dirname "$0")/../lib.bash"
 
 builds_with_clang_without_a_warning() {
     if CC=clang meson setup "$work/build" "$root" -Dwerror=true \

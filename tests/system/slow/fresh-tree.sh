@@ -2,8 +2,8 @@
 # A Debian 12 with nothing in it, the project's files, and the README's two
 # commands: they alone install, build, train and test.
 set -u
-# shellcheck source=tests/system/lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/system/lib.bash
+. "$(dirname "$0")/../lib.bash"
 
 tree=$(mktemp -d "${TMPDIR:-/var/tmp}/softq-fresh-XXXXXX")
 project=/home/stranger/softq

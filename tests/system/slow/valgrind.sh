@@ -1,8 +1,8 @@
 #!/bin/bash
 # One short run of each program under valgrind: no error, nothing leaked.
 set -u
-# shellcheck source=tests/system/lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/system/lib.bash
+. "$(dirname "$0")/../lib.bash"
 
 run=$work/run
 options=("${small[@]:1}" --max_updates=60 --warmup=64 --environments=2
@@ -29,16 +29,20 @@ verdict() { # program, its status, log
 }
 
 whole_run() {
-    local learner shard actor
+    local learner shard actor status
+    mkdir -p "$run" # the peers look for it before the learner is up
     watched learner softq-learner --run_dir="$run" "${options[@]}" &
     learner=$!
     watched shard softq-replay --run_dir="$run" --join="$run" --dead_after=60 &
     shard=$!
     watched actor softq-actor --run_dir="$run" --join="$run" --dead_after=60 &
     actor=$!
-    verdict learner "$(finish "$learner" 600)" learner
-    verdict shard "$(finish "$shard" 60)" shard
-    verdict actor "$(finish "$actor" 60)" actor
+    finish "$learner" 300
+    verdict learner "$status" learner
+    finish "$shard" 60
+    verdict shard "$status" shard
+    finish "$actor" 60
+    verdict actor "$status" actor
 }
 
 evaluation() {
