@@ -47,6 +47,7 @@ struct config {
     double learning_rate_end;         /* [0, 1] share of both rates left at max_updates, linear; 1: constant */
     double sampler_average;           /* [0, 1) decay of the averaged sampler weights that are published and kept for evaluation; 0: off */
     uint64_t target_every;            /* updates between hard copies, 1000 */
+    double target_rate;               /* [0, 1] Polyak instead, a share an update; 0: hard copies */
 
     /* replay: shared */
     uint64_t replay_size;             /* rows over all shards, 1000000 */

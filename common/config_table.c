@@ -90,6 +90,9 @@ const struct config_option config_table[] = {
          "decay an update of the averaged sampler that acts; 0: no average"},
     {FIELD(target_every), CONFIG_U64, CONFIG_OF_METHOD, SHARED, "1000", 1, 1e9,
      .unit = "updates", .help = "between copies of Q to its target"},
+    {FIELD(target_rate), CONFIG_REAL, CONFIG_OF_METHOD, SHARED, "0", 0, 1,
+     .help = "Polyak: share of the way to Q that its target goes every "
+             "update; 0: whole copies every target_every"},
 
     // replay
     {FIELD(replay_size), CONFIG_U64, CONFIG_OF_REPLAY, SHARED, "1000000", 1,

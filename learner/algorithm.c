@@ -42,15 +42,18 @@ static void q_slice(void *arg, size_t index) {
     const float *r = rows->r + at->from;
     const float *next = rows->next + at->from * alg->S;
     const uint8_t *flags = rows->flags + at->from;
-    const float *a_j = alg->noise->proposals, alpha = alg->alpha;
+    const float *a_j = alg->noise->proposals;
     const float log_q = soft_value_uniform_log_density(alg->A);
+    const float alpha = alg->alpha, gamma = alg->gamma;
+    const float scale = alg->reward_scale;
     const size_t B = at->B, V = alg->V;
 
+    // Qbar(s', a_j), then V(s') (VHAT), then its backup (B)
     mlp_forward(&q->shape, at->q_next, q->slow, next, a_j, B, V, 1, &at->work);
-    soft_value(at->v_next, at->q_next, log_q, alpha, B, V);
-    soft_value_target(at->target, r, flags, at->v_next, alg->reward_scale,
-                      alg->gamma, B);
+    soft_value(at->v, at->q_next, log_q, alpha, B, V);
+    soft_value_target(at->target, r, flags, at->v, scale, gamma, B);
 
+    // Q(s, a), its error and the gradient of that (JQ)
     mlp_forward(&q->shape, at->q, q->p, s, a, B, 1, 0, &at->work);
     at->loss = soft_value_error(at->dq, at->q, at->target, B, alg->rows);
     memset(at->gradient, 0, sizeof(float) * q->P);
@@ -102,11 +105,13 @@ static void f_slice(void *arg, size_t index) {
 
     score_fixed_particles(alg, at, s);
     mlp_forward(&f->shape, at->moved_u, f->p, s, xi, B, M, 0, &at->work);
+    // where each y_i should go (SVGD)
     svgd_distances(at->d2, at->fixed_u, at->moved_u, dims, at->scratch);
     svgd_bandwidth(at->h, at->d2, dims, at->scratch);
     svgd_direction(at->D, at->fixed_u, at->moved_u, at->g, at->d2, at->h,
                    alg->alpha, dims, at->scratch);
 
+    // and the gradient that moves phi there (JF)
     at->D_squares = 0.0;
     for (size_t i = 0; i < B * M * A; i++) {
         at->D_squares += (double)at->D[i] * (double)at->D[i];
@@ -161,8 +166,17 @@ static void average_sampler(struct algorithm *alg) {
     }
 }
 
-static void copy_target(struct algorithm *alg) {
-    memcpy(alg->q.slow, alg->q.p, sizeof(float) * alg->q.P);
+/* Qbar: a copy of Q every so many updates, or (Polyak) a little of it each. */
+static void move_target(struct algorithm *alg) {
+    struct algorithm_network *q = &alg->q;
+    const float rate = (float)alg->target_rate;
+    if (rate > 0.0f) {
+        for (size_t i = 0; i < q->P; i++) {
+            q->slow[i] += rate * (q->p[i] - q->slow[i]);
+        }
+    } else if (alg->updates % alg->target_every == 0) {
+        memcpy(q->slow, q->p, sizeof(float) * q->P);
+    }
 }
 
 /* Means over the minibatch of what the slices summed. */
@@ -199,8 +213,8 @@ int algorithm_update(struct algorithm *alg, const struct batch *batch,
     if (descend(alg, &alg->f, alg->rate_f, &figures->f_gradient)) return -EDOM;
 
     alg->updates++;
+    move_target(alg);
     average_sampler(alg);
-    if (alg->updates % alg->target_every == 0) copy_target(alg);
 
     collect_figures(alg, figures);
     *what = "the loss of Q";

@@ -64,7 +64,7 @@ static int slice_init(struct algorithm *alg, struct algorithm_slice *at,
     at->block = next;
     at->gradient = take(&next, P);
     at->q_next = take(&next, B * V);
-    at->v_next = take(&next, B);
+    at->v = take(&next, B);
     at->target = take(&next, B);
     at->q = take(&next, B);
     at->dq = take(&next, B);
@@ -103,6 +103,7 @@ struct algorithm *algorithm_new(const struct config *config, size_t S, size_t A,
         .average = config->sampler_average,
         .max_updates = config->max_updates,
         .target_every = config->target_every,
+        .target_rate = config->target_rate,
     };
     // a slice without rows would be asked for nothing
     alg->n_slices = threads < alg->rows ? threads : alg->rows;

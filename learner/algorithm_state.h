@@ -34,7 +34,7 @@ struct algorithm_slice {
     float *gradient;      /* (P) of the network at hand */
     /* the Q step */
     float *q_next; /* (B, V) Qbar(s', a_j) */
-    float *v_next; /* (B)    V(s') */
+    float *v;      /* (B)    V(s') */
     float *target; /* (B) */
     float *q;      /* (B)    Q(s, a) */
     float *dq;     /* (B) */
@@ -58,7 +58,7 @@ struct algorithm {
     /* settings */
     size_t S, A, rows, K, M, V; /* rows: the whole minibatch */
     float alpha, gamma, reward_scale;
-    double rate_q, rate_f, rate_end, average;
+    double rate_q, rate_f, rate_end, average, target_rate;
     uint64_t max_updates, target_every;
     /* state */
     uint64_t updates;

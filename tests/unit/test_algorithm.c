@@ -208,6 +208,27 @@ static void the_target_is_copied_on_time(void **state) {
     learner_finish(&x);
 }
 
+/* Polyak: Qbar goes a share of the way to Q every update. */
+static void the_target_may_follow_smoothly(void **state) {
+    (void)state;
+    struct config config = small_config();
+    config.target_rate = 0.1;
+    struct learner x;
+    struct tensors_entry entries[ALGORITHM_MAX_TENSORS];
+    learner_init(&x, &config, 1);
+    const size_t n = algorithm_tensors(x.alg, entries);
+    const float *q = find(entries, n, "q.w2")->data;
+    const float *target = find(entries, n, "q_target.w2")->data;
+    double expected = (double)q[5];
+    for (size_t i = 0; i < 10; i++) {
+        learner_run(&x, 1);
+        expected += 0.1 * ((double)q[5] - expected);
+        assert_close(target[5], (float)expected, 1e-6f);
+    }
+    assert_true(fabsf(target[5] - q[5]) > 1e-4f);
+    learner_finish(&x);
+}
+
 /* sum_t decay^(n-t) phi_t over sum_t decay^(n-t), for the first 5 updates. */
 static void the_acting_sampler_is_the_unbiased_mean(void **state) {
     (void)state;
@@ -362,6 +383,7 @@ int main(void) {
         cmocka_unit_test(the_first_q_step_goes_downhill),
         cmocka_unit_test(q_learns_the_reward),
         cmocka_unit_test(the_target_is_copied_on_time),
+        cmocka_unit_test(the_target_may_follow_smoothly),
         cmocka_unit_test(the_acting_sampler_is_the_unbiased_mean),
         cmocka_unit_test(without_averaging_the_sampler_itself_acts),
         cmocka_unit_test(a_checkpoint_continues_bit_for_bit),
