@@ -59,4 +59,6 @@ program() { # run, name
     fi
 }
 
-built() { echo "$here/../build/$1"; }
+# SOFTQ_BUILD: another build folder than ours, sanitised for example.
+build_folder=${SOFTQ_BUILD:-$here/../build}
+built() { echo "$build_folder/$1"; }

@@ -93,12 +93,12 @@ build() {
     log=$(mktemp) || exit 2
     exec {lock}<"$root"
     flock "$lock"
-    if [[ ! -e $root/build/build.ninja ]]; then
+    if [[ ! -e $build_folder/build.ninja ]]; then
         say 'building (once)'
-        in_build meson setup ${MUJOCO:+"-Dmujoco=$MUJOCO"} "$root/build" "$root" \
-            >"$log" 2>&1 || status=2
+        in_build meson setup ${MUJOCO:+"-Dmujoco=$MUJOCO"} "$build_folder" \
+            "$root" >"$log" 2>&1 || status=2
     fi
-    ((status)) || in_build ninja -C "$root/build" softq-actor \
+    ((status)) || in_build ninja -C "$build_folder" softq-actor \
         softq-replay softq-learner >"$log" 2>&1 || status=2
     exec {lock}<&-
     if ((status)); then
