@@ -5,21 +5,6 @@ set -u
 # shellcheck source=tests/system/lib.bash
 . "$(dirname "$0")/../system/lib.bash"
 
-# Batches in the actor's log of acknowledgements that no ring holds whole.
-missing_batches() { # run
-    "$(program ring_dump)" "$1"/replay/shard-*.ring |
-        awk -v acks="$1.acks" '
-            $5 == 1 { stored[$1, $2, $3] = $4 }
-            END {
-                while ((getline line < acks) > 0) {
-                    split(line, f, " ")
-                    n++
-                    missing += stored[f[1], f[2], f[3]] != f[4]
-                }
-                print missing + 0, n + 0
-            }'
-}
-
 # Kill one of the run's processes with that name; wait for its successor.
 kill_one() { # run, program
     local old new

@@ -72,7 +72,29 @@ $(updates_of "$run"): $(tail -n 3 "$run.err")"
     fi
 }
 
+lockstep_repeats_bit_for_bit() {
+    local one=$work/lockstep-1 two=$work/lockstep-2 name first status
+    for name in "$one" "$two"; do
+        launch "$name" --max_updates=1200 --checkpoint_updates=500 \
+            --lockstep=true --seed=7
+        finish "$launcher" 90
+        if [[ $status != 0 ]]; then
+            not_ok "${FUNCNAME[0]}" "status $status: $(tail -n 3 "$name.err")"
+            return
+        fi
+    done
+    first=$(cd "$one/checkpoints" && sha256sum -- *)
+    if [[ $(wc -l <<<"$first") -lt 3 ]]; then
+        not_ok "${FUNCNAME[0]}" "not three checkpoints: $first"
+    elif ! (cd "$two/checkpoints" && sha256sum --quiet -c) <<<"$first"; then
+        not_ok "${FUNCNAME[0]}" "checkpoints differ"
+    else
+        ok "${FUNCNAME[0]}"
+    fi
+}
+
 a_short_run_ends_with_an_evaluation
+lockstep_repeats_bit_for_bit
 two_runs_share_the_machine
 ctrl_c_leaves_a_checkpoint_that_resumes
 summary

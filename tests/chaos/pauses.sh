@@ -1,0 +1,71 @@
+#!/bin/bash
+# Processes that stand still for longer than dead_after, as a suspended or
+# overloaded machine makes them: the run goes on without them and takes them
+# back, and no acknowledged transition is missing.
+set -u
+# shellcheck source=tests/system/lib.bash
+. "$(dirname "$0")/../system/lib.bash"
+
+run=$work/paused
+
+pause() { # program, seconds
+    local pid
+    pid=$(pids_of "$run" "$1" | head -n 1)
+    [[ -n $pid ]] || return 1
+    kill -STOP "$pid"
+    sleep "$2"
+    kill -CONT "$pid"
+}
+
+goes_on() { # name: fifty updates more than now
+    local at
+    at=$(updates_of "$run")
+    if within 20 has_updates "$run" $((${at:-0} + 50)); then
+        ok "$1"
+    else
+        not_ok "$1" "still at ${at:-0} updates"
+    fi
+}
+
+said() { # log, words
+    grep -q "$2" "$run/logs/$1.log"
+}
+
+a_paused_shard_is_done_without() {
+    local before after
+    before=$(updates_of "$run")
+    pause softq-replay 5
+    after=$(updates_of "$run")
+    if ! said learner 'shard . is silent'; then
+        not_ok "${FUNCNAME[0]}" "it was never declared dead"
+    elif ((after < before + 50)); then
+        not_ok "${FUNCNAME[0]}" "$before updates before, $after after"
+    else
+        ok "${FUNCNAME[0]}"
+    fi
+    goes_on and_is_taken_back
+}
+
+launch "$run" --max_seconds=22 --replay_size=1000000 --shards=2 \
+    --dead_after=1.5 --ratio=0.5 --ack_log="$run.acks"
+if ! within 60 has_updates "$run" 50; then
+    not_ok a_run_starts "$(tail -n 3 "$run.err")"
+    exit 1
+fi
+a_paused_shard_is_done_without
+pause softq-learner 4
+goes_on a_paused_learner_goes_on_with_its_peers
+pause softq-actor 3
+goes_on a_paused_actor_goes_on
+finish "$launcher" 120
+missing=$(missing_batches "$run")
+if [[ $status != 0 ]] || ! has_evaluation "$run"; then
+    not_ok it_ends_well "status $status: $(tail -n 3 "$run.err")"
+elif [[ $missing != "0 "* || $missing == *" 0" ]]; then
+    not_ok nothing_acknowledged_is_lost "missing, of: $missing batches"
+elif grep -q 'starting it again' "$run.err"; then
+    not_ok nobody_is_restarted "$(cat "$run.err")"
+else
+    ok "nothing_acknowledged_is_lost (${missing#* } batches)"
+fi
+summary
