@@ -50,7 +50,7 @@ supervisor=''
 
 ours() { # pids whose command line names the case's run; zombies have none
     # the pattern by stdin: grep's own command line must not match
-    grep -alF -f - /proc/[0-9]*/cmdline 2>/dev/null <<<"$run" |
+    grep -alF -f /dev/stdin /proc/[0-9]*/cmdline 2>/dev/null <<<"$run" |
         sed 's|/proc/||; s|/cmdline||'
 }
 
