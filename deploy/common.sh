@@ -3,6 +3,10 @@
 
 : "${here:?is set by the script that reads this}"
 
+# one decimal point for printf, awk and gnuplot
+unset LC_ALL
+export LC_NUMERIC=C
+
 say() {
     local clear=''
     [[ -t 2 ]] && clear=$'\r\e[K' # what a live progress line left

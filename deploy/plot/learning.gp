@@ -8,13 +8,14 @@ set xlabel "environment steps"
 set format x "%.0s%c"
 set yrange [*:*]
 set offsets 0, 0, graph 0.06, graph 0.04
-set key center right samplen 2
 if (random ne "") {
+    set label 1 "random actions" at graph 0.985, first real(random) right \
+        offset 0, 0.6 textcolor rgb sample_dot front
     plot data using "steps":"mean_return" with lines linewidth 2 \
-            linecolor rgb path_line title "soft Q-learning", \
+            linecolor rgb path_line, \
         real(random) with lines linewidth 1.5 dashtype 2 \
-            linecolor rgb sample_dot title "random actions"
+            linecolor rgb sample_dot
 } else {
     plot data using "steps":"mean_return" with lines linewidth 2 \
-            linecolor rgb path_line notitle
+            linecolor rgb path_line
 }

@@ -28,7 +28,7 @@ do for [i = 0:2] {
 set palette defined (0 "#f7f9fb", 0.6 "#dbe9f6", 0.85 "#a9cfe8", 1 "#4f97c9")
 unset colorbox
 set multiplot layout 1, 3 title "Q(s, a) at three states, with 100 sampled actions" \
-    margins 0.06, 0.985, 0.13, 0.82 spacing 0.05
+    margins 0.07, 0.985, 0.13, 0.82 spacing 0.05
 set xrange [-1:1]
 set yrange [-1:1]
 set xtics 0.5
@@ -37,7 +37,7 @@ set xlabel "a_1" offset 0,0.4
 set size ratio -1
 do for [i = 0:2] {
     set title "s = ".name(i)
-    if (i == 0) { set ylabel "a_2" offset 0.5,0 } else { unset ylabel }
+    if (i == 0) { set ylabel "a_2" offset 2.5,0 } else { unset ylabel }
     grid = sprintf("%s/q-%d.csv", folder, i)
     levels = sprintf("< sed 's/  */,/g; s/^,//' '%s/levels-%d.txt'", folder, i)
     dots = sprintf("%s/actions-%d.csv", folder, i)
