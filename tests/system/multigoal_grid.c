@@ -215,6 +215,23 @@ static void print_shares(struct learned *learned) {
     printf("\n");
 }
 
+/* Where V goes wrong: learned less exact, 1, 2 and 3 from the origin towards
+ * each goal (it ends at 4). */
+static void print_arms(const struct multigoal_grid *grid,
+                       struct learned *learned) {
+    for (int g = 0; g < 4; g++) {
+        printf("V - grid's towards %c%c:", g & 1 ? '-' : '+', "xy"[g / 2]);
+        for (int radius = 1; radius < 4; radius++) {
+            double x[2] = {0.0, 0.0};
+            x[g / 2] = g & 1 ? -radius : radius;
+            learned->x = x;
+            printf(" %.1f", multigoal_quadrature(learned_q_at, learned) -
+                                multigoal_grid_v(grid, x));
+        }
+        printf("\n");
+    }
+}
+
 int multigoal_judge(const struct multigoal_grid *grid,
                     double (*q_of)(void *user, const double x[2],
                                    const double a[2]),
@@ -228,6 +245,8 @@ int multigoal_judge(const struct multigoal_grid *grid,
     }
     learned.x = origin;
     print_shares(&learned);
+    print_arms(grid, &learned);
+    learned.x = origin;
     const double v = multigoal_quadrature(learned_q_at, &learned);
     const double exact = multigoal_grid_v(grid, origin);
     const double off = fabs(v - exact) / fabs(exact);
