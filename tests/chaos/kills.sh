@@ -44,6 +44,10 @@ is killed: $(tail -n 3 "$run.err")"
     else
         ok "${FUNCNAME[0]} ($shards shards, ${missing#* } batches)"
     fi
+    # the judge itself: a batch that nobody stored is seen
+    echo '0 1 2 32' >>"$run.acks"
+    missing=$(missing_batches "$run")
+    [[ $missing == "1 "* ]] || not_ok the_judge_sees_a_loss "$missing"
 }
 
 nothing_stays_behind() { # who is killed: its program
