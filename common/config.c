@@ -104,7 +104,7 @@ static bool set_choice(void *at, const struct config_option *option,
             *(int *)at = i;
         } else {
             assert(strlen(text) < option->size);
-            strcpy(at, text);
+            snprintf(at, option->size, "%s", text);
         }
         return true;
     }
@@ -125,7 +125,7 @@ static bool set_value(struct config *config, const struct config_option *option,
     case CONFIG_TEXT:
         if (!text_fits(option, text)) return false;
         memset(at, 0, option->size);
-        strcpy(at, text);
+        memcpy(at, text, strlen(text));
         return true;
     default:
         return set_number(at, option, text);

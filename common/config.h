@@ -23,6 +23,7 @@ enum config_progress { PROGRESS_AUTO, PROGRESS_LINE, PROGRESS_LINES, PROGRESS_NO
 
 enum { CONFIG_PATH_LEN = 512, CONFIG_NAME_LEN = 65 };
 
+// NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): in reading order
 struct config {
     /* the run: shared */
     char task[CONFIG_NAME_LEN];       /* "multigoal" */

@@ -109,7 +109,7 @@ static bool in_help(const struct config_option *option,
 
 /* argp's list from the table, for free_options(); NULL when out of memory. */
 static struct argp_option *make_options(enum config_program program) {
-    const size_t most = config_table_len + 2 * (CONFIG_GROUPS + 4);
+    const size_t most = config_table_len + 2 * (size_t)(CONFIG_GROUPS + 4);
     struct argp_option *list = calloc(most, sizeof(*list));
     if (list == NULL) return NULL;
     size_t n = 0;
@@ -278,7 +278,7 @@ static int apply(struct config *config, struct line *line) {
         const char *from = config->evaluate[0] != '\0' ? config->evaluate
                            : run                       ? config->join
                                                        : "";
-        strcpy(config->run_dir, from);
+        snprintf(config->run_dir, sizeof(config->run_dir), "%s", from);
     }
     return config_check(config, line->why, sizeof(line->why));
 }

@@ -210,7 +210,7 @@ const struct config_option config_table[] = {
 const size_t config_table_len = sizeof(config_table) / sizeof(*config_table);
 
 static char fold(char c) {
-    return c == '-' ? '_' : c;
+    return (char)(c == '-' ? '_' : c);
 }
 
 const struct config_option *config_table_find(const char *name, size_t len) {
@@ -285,8 +285,8 @@ void config_table_range(const struct config_option *option, char *text,
     char low[32], high[32];
     format_limit(option->low, low, sizeof(low));
     format_limit(option->high, high, sizeof(high));
-    const char open = option->flags & CONFIG_OPEN_LOW ? '(' : '[';
-    const char close = option->flags & CONFIG_OPEN_HIGH ? ')' : ']';
+    const char *open = option->flags & CONFIG_OPEN_LOW ? "(" : "[";
+    const char *close = option->flags & CONFIG_OPEN_HIGH ? ")" : "]";
     if (option->choices != NULL) {
         join_choices(option->choices, text, n);
     } else if (option->type == CONFIG_BOOL) {
@@ -298,6 +298,6 @@ void config_table_range(const struct config_option *option, char *text,
     } else if (isinf(option->high)) {
         snprintf(text, n, "%s or more", low);
     } else {
-        snprintf(text, n, "%c%s, %s%c", open, low, high, close);
+        snprintf(text, n, "%s%s, %s%s", open, low, high, close);
     }
 }

@@ -38,11 +38,13 @@ emit(enum log_level level, const char *format, va_list arguments) {
     localtime_r(&now.tv_sec, &local);
 
     char line[2048];
-    int head = snprintf(line, sizeof(line), "%02d:%02d:%02d.%03ld %s %s: ",
-                        local.tm_hour, local.tm_min, local.tm_sec,
-                        now.tv_nsec / 1000000, program_name, names[level]);
+    int head = snprintf(line, sizeof(line),
+                        "%02d:%02d:%02d.%03ld %s %s: ", local.tm_hour,
+                        local.tm_min, local.tm_sec, now.tv_nsec / 1000000,
+                        program_name, names[level]);
     if (head < 0 || (size_t)head >= sizeof(line) / 2) head = 0;
     size_t room = sizeof(line) - (size_t)head - 1; // 1 for the newline
+    // the caller started it; NOLINTNEXTLINE(clang-analyzer-valist.*)
     int body = vsnprintf(line + head, room, format, arguments);
     size_t len = (size_t)head;
     if (body > 0) len += (size_t)body < room ? (size_t)body : room - 1;

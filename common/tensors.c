@@ -227,7 +227,7 @@ static int read_notes(struct reading *r, const cJSON *list) {
             return refuse(r,
                           "metadata that is not a short text:", item->string);
         }
-        strcpy(note->key, item->string);
+        snprintf(note->key, sizeof(note->key), "%s", item->string);
         note->value = strdup(item->valuestring);
         if (note->value == NULL) return -ENOMEM;
         out->n_notes++;

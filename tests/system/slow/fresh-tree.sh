@@ -9,6 +9,7 @@ tree=$(mktemp -d "${TMPDIR:-/var/tmp}/softq-fresh-XXXXXX")
 project=/home/stranger/softq
 
 make_tree() {
+    chmod 755 "$tree" # apt fetches as a user of its own
     debootstrap --variant=minbase bookworm "$tree" >"$work/log" 2>&1 || return
     cp /etc/resolv.conf "$tree/etc/" || return
     mkdir -p "$tree$project" || return
