@@ -151,6 +151,7 @@ scripts() { # label, build folder, seconds a script, script...
         status=$?
         ((status != 124)) || echo "not ok ended after $limit s" >>"$log"
         count "$label $(basename "$script" .sh)" "$log" "$status"
+        [[ $label != slow ]] || grep '^# ' "$log" # what it measured
         echo "  $script: $((SECONDS - start)) s"
     done
 }
