@@ -223,6 +223,7 @@ int actor_run(const struct config *config) {
     struct actor *a = calloc(1, sizeof(*a));
     if (zmq == NULL || a == NULL || uv_loop_init(&loop) != 0) {
         log_error("no memory for a context and a loop");
+        free(a);
         return EXIT_CRASH;
     }
     zmq_ctx_set(zmq, ZMQ_BLOCKY, 0); /* a lost peer must not hold us at exit */

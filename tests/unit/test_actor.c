@@ -32,25 +32,24 @@ struct shard {
 /* A learner, its shards and the actor as a child process. */
 struct house {
     /* the scenario: set by the case */
-    unsigned lose_every; /* of the messages to and from the shards */
-    bool lockstep;
-    uint64_t units;
+    unsigned lose_every;      /* of the messages to and from the shards */
     enum wire_refusal refuse; /* the first Insert, or 0 */
+    uint64_t units;
     void (*on_tick)(struct house *house);
     uint64_t until; /* batches stored, then Stop; 0: the case ends */
+    bool lockstep;
 
     /* what happened */
+    bool episodes_in_order, ended;
     unsigned hellos, readies, pulls, heartbeats, stage;
     uint64_t episodes_next, episodes;
-    bool episodes_in_order;
     uint64_t epoch, highest, now_ms, sum[MOST];
     unsigned char stored[MOST];
     uint64_t stored_n, repeats, changed, over_window;
     int status;
-    bool ended;
 
-    char folder[64], join[96], acks[96];
     pid_t child;
+    char folder[64], join[96], acks[96];
     uv_loop_t loop;
     void *zmq;
     uv_timer_t tick;

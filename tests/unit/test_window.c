@@ -8,7 +8,7 @@ enum { S = 2, A = 1, ROWS = 3 };
 /* A batch of ROWS rows whose first observation is `mark`. */
 static void fill(struct batch *src, float mark) {
     src->n = ROWS;
-    for (size_t i = 0; i < ROWS * S; i++) src->s[i] = src->next[i] = mark;
+    for (size_t i = 0; i < (size_t)ROWS * S; i++) src->s[i] = src->next[i] = mark;
     for (size_t i = 0; i < ROWS; i++) {
         src->a[i] = src->r[i] = mark;
         src->flags[i] = 0;
