@@ -83,7 +83,8 @@ static int evaluate(const struct config *config, const float *phi) {
             total++;
             sum += ended[i].ret;
             length += (double)ended[i].length;
-            if (rollout.spec.n_stats == 1 && ended[i].stats[0] >= 0.0) {
+            if (rollout.spec.n_stats == 1 && ended[i].stats[0] >= 0.0 &&
+                ended[i].stats[0] < 4.0) {
                 goals[(size_t)ended[i].stats[0]]++;
             }
         }
