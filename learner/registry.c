@@ -157,6 +157,21 @@ static struct registry_shard *shard_at(struct registry *registry,
     return NULL;
 }
 
+int registry_known_shard(struct registry *registry,
+                         const struct wire_shard *known, uint64_t rank) {
+    if (rank >= registry->n_peers) return -EINVAL;
+    if (shard_at(registry, known->index) != NULL) return -EEXIST;
+    if (registry->n_shards == WIRE_MAX_SHARDS) return -ENOSPC;
+    struct registry_shard *shard = &registry->shards[registry->n_shards++];
+    *shard = (struct registry_shard){.index = known->index,
+                                     .rank = rank,
+                                     .incarnation = known->incarnation,
+                                     .state = WIRE_SHARD_LISTED,
+                                     .remembered = true};
+    memcpy(shard->address, known->address, sizeof(shard->address));
+    return 0;
+}
+
 struct registry_shard *registry_list(struct registry *registry,
                                      const struct registry_peer *peer,
                                      const struct wire_shard_ready *ready) {
@@ -166,14 +181,15 @@ struct registry_shard *registry_list(struct registry *registry,
         shard = &registry->shards[registry->n_shards++];
         *shard = (struct registry_shard){.index = peer->index};
     }
-    if (shard->state != WIRE_SHARD_LISTED || shard->rank != peer->rank ||
-        shard->incarnation != peer->incarnation ||
+    if (shard->state != WIRE_SHARD_LISTED || shard->remembered ||
+        shard->rank != peer->rank || shard->incarnation != peer->incarnation ||
         strcmp(shard->address, peer->endpoint) != 0) {
         registry->topology++;
     }
     shard->rank = peer->rank;
     shard->incarnation = peer->incarnation;
     shard->state = WIRE_SHARD_LISTED;
+    shard->remembered = false;
     shard->silent_ms = 0;
     snprintf(shard->address, sizeof(shard->address), "%s", peer->endpoint);
     shard->ring_id = ready->ring_id;
@@ -188,7 +204,8 @@ struct registry_shard *registry_shard_of(struct registry *registry,
                                          const struct registry_peer *peer) {
     if (peer->role != WIRE_SHARD) return NULL;
     struct registry_shard *shard = shard_at(registry, peer->index);
-    bool own = shard != NULL && shard->rank == peer->rank &&
+    bool own = shard != NULL && !shard->remembered &&
+               shard->rank == peer->rank &&
                shard->incarnation == peer->incarnation;
     return own ? shard : NULL;
 }
@@ -196,8 +213,8 @@ struct registry_shard *registry_shard_of(struct registry *registry,
 bool registry_serves(const struct registry *registry,
                      const struct registry_shard *shard) {
     const struct registry_peer *peer = registry->peers[shard->rank];
-    return shard->state == WIRE_SHARD_LISTED && peer->here &&
-           peer->incarnation == shard->incarnation;
+    return shard->state == WIRE_SHARD_LISTED && !shard->remembered &&
+           peer->here && peer->incarnation == shard->incarnation;
 }
 
 void registry_fix_spec(struct registry *registry, struct wire_spec spec) {

@@ -44,6 +44,7 @@ struct registry_shard {
     uint64_t rank, incarnation; /* the one that was listed */
     char address[WIRE_ADDRESS_LEN];
     enum wire_shard_state state;
+    bool remembered; /* from RUN/state; its process has not come back yet */
     uint64_t silent_ms;
     uint64_t ring_id, capacity, present, stored; /* last report */
     uint64_t granted;                            /* last store_until sent */
@@ -70,6 +71,15 @@ void registry_finish(struct registry *registry);
 
 /* A name from RUN/state, in rank order. 0, -ENOMEM, -EEXIST, -ENOSPC. */
 int registry_known_name(struct registry *registry, const char *name);
+
+/*
+ * A shard from RUN/state, after the names: actors may still wait for its
+ * answers. It is in the topology as listed, serves nobody, and is declared
+ * dead unless it is listed anew in time. 0, -EEXIST (its index), -EINVAL (no
+ * such rank), -ENOSPC.
+ */
+int registry_known_shard(struct registry *registry,
+                         const struct wire_shard *known, uint64_t rank);
 
 enum registry_verdict {
     REGISTRY_NEW,     /* first Hello of an incarnation: it is in charge now */

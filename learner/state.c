@@ -30,11 +30,32 @@ char *state_print(const struct state *state, const struct registry *registry,
         fprintf(out, "ring %016" PRIx64 " %" PRId64 "\n", limiter->rings[i].id,
                 limiter->rings[i].stored);
     }
+    for (size_t i = 0; i < registry->n_shards; i++) {
+        const struct registry_shard *shard = &registry->shards[i];
+        fprintf(out, "shard %" PRIu32 " %" PRIu64 " %016" PRIx64 " %s\n",
+                shard->index, shard->rank, shard->incarnation, shard->address);
+    }
     if (fclose(out) != 0) {
         free(text);
         return NULL;
     }
     return text;
+}
+
+/* What follows "shard ". The address is the rest: a path may have spaces. */
+static int parse_shard(const char *text, struct registry *registry) {
+    struct wire_shard shard = {0};
+    uint64_t rank;
+    int at = -1;
+    if (sscanf(text, "%9" SCNu32 " %9" SCNu64 " %16" SCNx64 " %n", &shard.index,
+               &rank, &shard.incarnation, &at) != 3 ||
+        at < 0 || text[at] == '\0' ||
+        strlen(text + at) >= sizeof(shard.address) ||
+        shard.index >= WIRE_MAX_SHARDS) {
+        return -EBADMSG;
+    }
+    strcpy(shard.address, text + at);
+    return registry_known_shard(registry, &shard, rank) == 0 ? 0 : -EBADMSG;
 }
 
 /* One line, without its newline. 0, -EBADMSG or another errno. */
@@ -44,6 +65,7 @@ static int parse_line(struct state *state, const char *line,
     uint64_t id, stored;
     struct wire_spec spec;
     int end = -1;
+    if (strncmp(line, "shard ", 6) == 0) return parse_shard(line + 6, registry);
     if (sscanf(line, "run %16" SCNx64 "%n", &id, &end) == 1) {
         state->run = id;
     } else if (sscanf(line, "generation %" SCNu64 "%n", &id, &end) == 1) {
@@ -74,7 +96,7 @@ int state_parse(struct state *state, const char *text,
     *state = (struct state){0};
     for (size_t number = 1; *text != '\0'; number++) {
         const size_t len = strcspn(text, "\n");
-        char line[128];
+        char line[64 + WIRE_ADDRESS_LEN];
         int rc = -EBADMSG;
         if (len < sizeof(line) && text[len] == '\n') {
             memcpy(line, text, len);

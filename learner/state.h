@@ -17,6 +17,9 @@
  *   spec 2 2           obs_dim and act_dim, once known
  *   name actor-0       in rank order
  *   ring 01ab... 5120  ring id and highest stored total reported
+ *   shard 0 2 8e11... ipc://...
+ *                      index, rank, incarnation and address of a shard that
+ *                      was listed: actors may still wait for its answers
  *
  * and RUN/lock, which one learner holds as long as it lives.
  */
@@ -30,7 +33,7 @@ char *state_print(const struct state *state, const struct registry *registry,
                   const struct limiter *limiter, size_t *len);
 
 /*
- * Read it back: names into registry and rings into limiter, both just
+ * Read it back: names and shards into registry and rings into limiter, both just
  * initialised. Returns 0, -ENOMEM, or -EBADMSG with one line in why (n bytes).
  */
 int state_parse(struct state *state, const char *text,

@@ -177,7 +177,46 @@ static void the_last_shard_with_an_index_has_it(void **state) {
     assert_int_equal(t.shards[0].incarnation, 2);
 }
 
-/* What is written is read back: names, rings, spec. */
+/*
+ * A shard of an earlier learner that never comes back is declared dead, or
+ * actors would wait for its answers for ever.
+ */
+static void a_remembered_shard_returns_or_is_dead(void **state) {
+    (void)state;
+    const struct wire_shard zero = {
+        .index = 0, .address = "ipc://x", .incarnation = 1};
+    const struct wire_shard one = {
+        .index = 1, .address = "ipc://y", .incarnation = 2};
+    assert_int_equal(registry_known_name(&registry, "s"), 0);
+    assert_int_equal(registry_known_name(&registry, "t"), 0);
+    assert_int_equal(registry_known_shard(&registry, &zero, 0), 0);
+    assert_int_equal(registry_known_shard(&registry, &one, 1), 0);
+    assert_int_equal(registry_known_shard(&registry, &one, 1), -EEXIST);
+    assert_int_equal(registry_listed(&registry), 0);
+    struct wire_shard shards[WIRE_MAX_SHARDS];
+    struct wire_topology t = registry_topology(&registry, shards);
+    assert_int_equal(t.n, 2);
+    assert_int_equal(t.shards[1].state, WIRE_SHARD_LISTED);
+
+    // the same process says Hello to the new learner: not served yet
+    struct registry_peer *peer;
+    assert_int_equal(hello("s", 1, WIRE_SHARD, 0, &peer), REGISTRY_NEW);
+    assert_null(registry_shard_of(&registry, peer));
+    assert_int_equal(registry_listed(&registry), 0);
+    const uint64_t before = registry.topology;
+    list(peer, 77);
+    assert_int_equal(registry.topology, before + 1);
+    assert_int_equal(registry_listed(&registry), 1);
+
+    registry_tick(&registry, 3000, 5000, 60000);
+    beat("s", 1, &peer);
+    assert_true(registry_tick(&registry, 3000, 5000, 60000));
+    t = registry_topology(&registry, shards);
+    assert_int_equal(t.shards[0].state, WIRE_SHARD_LISTED);
+    assert_int_equal(t.shards[1].state, WIRE_SHARD_DEAD);
+}
+
+/* What is written is read back: names, rings, shards, spec. */
 static void the_state_reads_back(void **state) {
     (void)state;
     static struct limiter limiter, limiter2;
@@ -188,7 +227,9 @@ static void the_state_reads_back(void **state) {
     limiter_report(&limiter, UINT64_C(0xfedcba9876543210), 12345, 100, 1000);
     struct registry_peer *peer;
     hello("actor-0", 1, WIRE_ACTOR, 0, &peer);
-    hello("replay.0_x", 1, WIRE_SHARD, 0, &peer);
+    hello("replay.0_x", 1, WIRE_SHARD, 3, &peer);
+    snprintf(peer->endpoint, sizeof(peer->endpoint), "ipc:///a b/c.sock");
+    list(peer, 77);
     registry_fix_spec(&registry, (struct wire_spec){29, 8});
     const struct state from = {
         .run = UINT64_C(0x0123456789abcdef), .generation = 7, .task = "x-y"};
@@ -210,6 +251,11 @@ static void the_state_reads_back(void **state) {
     assert_int_equal(registry2.spec.act_dim, 8);
     assert_int_equal(limiter2.n, 1);
     assert_int_equal(limiter_inserted(&limiter2), 12345);
+    assert_int_equal(registry2.n_shards, 1);
+    assert_int_equal(registry2.shards[0].index, 3);
+    assert_int_equal(registry2.shards[0].rank, 1);
+    assert_int_equal(registry2.shards[0].incarnation, 1);
+    assert_string_equal(registry2.shards[0].address, "ipc:///a b/c.sock");
     registry_finish(&registry2);
     free(text);
 }
@@ -226,6 +272,9 @@ static void a_damaged_state_is_refused(void **state) {
         "run 1\ngeneration 1\ntask t\nspec 0 4\n",
         "run 1\ngeneration 1\ntask t\nspec 5000 4\n",
         "run 1\ngeneration 1\ntask t\nring 12 x\n",
+        "run 1\ngeneration 1\ntask t\nshard 0 0 1 ipc://x\n", // no name
+        "run 1\ngeneration 1\ntask t\nname a\nshard 0 0 1\n",
+        "run 1\ngeneration 1\ntask t\nname a\nshard 256 0 1 ipc://x\n",
         "run 1\ngeneration 1\ntask t\nwhat\n",
         "run 0\ngeneration 1\ntask t\n",
     };
@@ -255,6 +304,7 @@ int main(void) {
         CASE(each_change_of_a_shard_raises_the_topology),
         CASE(a_returning_shard_serves_only_when_ready),
         CASE(the_last_shard_with_an_index_has_it),
+        CASE(a_remembered_shard_returns_or_is_dead),
         CASE(the_state_reads_back),
         CASE(a_damaged_state_is_refused),
     };
