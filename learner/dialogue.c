@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "learner/cycle.h"
+#include "learner/host.h"
 #include "learner/learner.h"
 #include "learner/status.h"
 
@@ -112,6 +113,24 @@ static void on_newcomer(struct learner *learner,
     if (peer->rank >= learner->saver.state_names) saver_state(learner);
 }
 
+/*
+ * A shard that is bound to every interface is told to actors as we see it; one
+ * of this machine as we are seen ourselves.
+ */
+static void place_shard(const struct learner *learner,
+                        struct registry_peer *peer) {
+    const char *seen = learner->server.peer_address;
+    if (!host_is_wildcard(peer->endpoint) || seen[0] == '\0') return;
+    char host[WIRE_ADDRESS_LEN];
+    const char *own = learner->address;
+    if (host_is_loopback(seen) && host_of(host, sizeof(host), own) == 0) {
+        seen = host;
+    }
+    if (host_replace(peer->endpoint, sizeof(peer->endpoint), seen) != 0) {
+        log_warn("%s: too long an address with host %s", peer->name, seen);
+    }
+}
+
 static void on_hello(struct learner *learner, const struct link_route *from,
                      const struct wire_message *message,
                      struct registry_peer *peer) {
@@ -120,6 +139,7 @@ static void on_hello(struct learner *learner, const struct link_route *from,
                "a shard must say where it is bound");
         return;
     }
+    if (peer->role == WIRE_SHARD) place_shard(learner, peer);
     welcome(learner, peer);
 }
 

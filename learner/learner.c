@@ -14,6 +14,7 @@
 #include "common/rundir.h"
 #include "learner/cycle.h"
 #include "learner/dialogue.h"
+#include "learner/host.h"
 
 enum {
     TICK_MS = 100,
@@ -323,19 +324,24 @@ static int open_run(struct learner *learner) {
 }
 
 /* What others connect to: where we are bound, but for the host if another one
- * is advertised. */
+ * is advertised or every interface is meant. */
 static int name_address(struct learner *learner) {
     const char *bound = learner->server.endpoint;
-    const char *port = strrchr(bound, ':');
     const char *host = learner->config.advertise;
-    int len;
-    if (strncmp(bound, "tcp://", 6) == 0 && host[0] != '\0') {
-        len = snprintf(learner->address, sizeof(learner->address), "tcp://%s%s",
-                       host, port);
-    } else {
-        len = snprintf(learner->address, sizeof(learner->address), "%s", bound);
-    }
+    char own[64];
+    int len = snprintf(learner->address, sizeof(learner->address), "%s", bound);
     if (len >= (int)sizeof(learner->address)) {
+        return refuse_to_start(bound, -ENAMETOOLONG);
+    }
+    if (host[0] == '\0' && host_is_wildcard(bound)) {
+        host_own(own, sizeof(own));
+        host = own;
+        log_info("others are told to connect to %s: --advertise=HOST names "
+                 "another host",
+                 own);
+    }
+    if (host[0] != '\0' &&
+        host_replace(learner->address, sizeof(learner->address), host) != 0) {
         return refuse_to_start("advertise", -ENAMETOOLONG);
     }
     char line[WIRE_ADDRESS_LEN + 16];
