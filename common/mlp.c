@@ -162,13 +162,13 @@ void mlp_forward(const struct mlp_shape *shape, float *y, const float *p,
             const float *x_r = x + (shared_x ? r % N : r) * X;
             first_layer(work->h1 + r * H, work->h0 + r / N * H, x_r, p + o.wx,
                         X, H);
+            memcpy(work->h2 + r * H, p + o.b2, sizeof(float) * H);
         }
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)n, (int)H,
                     (int)H, 1.0f, work->h1 + from * H, (int)H, p + o.w2, (int)H,
-                    0.0f, work->h2 + from * H, (int)H);
+                    1.0f, work->h2 + from * H, (int)H);
         for (size_t r = from; r < from + n; r++) {
             float *h2 = work->h2 + r * H;
-            axpy(h2, 1.0f, p + o.b2, H);
             relu(h2, H);
             for (size_t k = 0; k < Y; k++) {
                 y[r * Y + k] = dot(h2, work->w3t + k * H, H) + p[o.b3 + k];
