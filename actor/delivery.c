@@ -30,11 +30,14 @@ static void send_batch(struct delivery *d, const struct delivery_shard *shard,
                    .rank = d->rank,
                    .rows = batch->rows},
     };
-    /* a full queue or no memory is a lost message: it is asked again */
     int rc = link_client_send(&shard->peer->client, &message);
-    if (rc != 0)
+    uint64_t now = uv_now(d->loop);
+    window_sent(batch, shard->index, shard->incarnation, now);
+    if (rc != 0) {
+        /* a full queue or no memory is as good as Busy: asked again soon */
         log_debug("shard %" PRIu32 ": %s", shard->index, strerror(-rc));
-    window_sent(batch, shard->index, shard->incarnation, uv_now(d->loop));
+        window_busy(&d->window, batch->seq, shard->index, now);
+    }
 }
 
 static struct delivery_shard *find(struct delivery *d, uint32_t index) {

@@ -67,7 +67,7 @@ struct link_server {
 struct link_server_options {
     const char *address; /* ipc://PATH, tcp://HOST:PORT or tcp://HOST:* */
     bool insecure;       /* allow a tcp host that is not loopback */
-    int high_water;      /* messages a peer, W + 8 */
+    int high_water;      /* unanswered messages a peer, W + 8: never -EAGAIN */
 };
 
 /*

@@ -46,8 +46,10 @@ void *link_socket_new(void *zmq, int type, const char *address,
     int64_t most = LINK_SOCKET_MAX_SIZE;
     int rc = zmq_setsockopt(sock, ZMQ_MAXMSGSIZE, &most, sizeof(most));
     rc |= set(sock, ZMQ_LINGER, 0);
-    rc |= set(sock, ZMQ_SNDHWM, high_water);
-    rc |= set(sock, ZMQ_RCVHWM, high_water);
+    /* libzmq takes note of what was read only every half of its mark, so that
+     * a mark of W refuses some of W messages that are answered one by one */
+    rc |= set(sock, ZMQ_SNDHWM, 2 * high_water + 2);
+    rc |= set(sock, ZMQ_RCVHWM, 2 * high_water + 2);
     rc |= set(sock, ZMQ_BACKLOG, 1024);
     rc |= set(sock, ZMQ_RECONNECT_IVL, 100);
     rc |= set(sock, ZMQ_RECONNECT_IVL_MAX, 5 * 1000);

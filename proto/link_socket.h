@@ -21,7 +21,10 @@
  */
 enum { LINK_SOCKET_MAX_SIZE = 64 << 20 };
 
-/* A ROUTER or DEALER for address. NULL with zmq_errno(). */
+/*
+ * A ROUTER or DEALER for address. high_water: so many unanswered messages a
+ * peer never meet a full queue. NULL with zmq_errno().
+ */
 void *link_socket_new(void *zmq, int type, const char *address, int high_water);
 
 /*
