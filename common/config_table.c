@@ -161,7 +161,8 @@ const struct config_option config_table[] = {
     {FIELD(bind), CONFIG_TEXT, CONFIG_OF_PROCESS, PEERS, "127.0.0.1",
      .help = "host to listen on for tcp"},
     {FIELD(advertise), CONFIG_TEXT, CONFIG_OF_PROCESS, PEERS, "",
-     .help = "host that others connect to; empty: bind"},
+     .help = "host that others connect to; empty: bind, or the host that the "
+             "learner sees where that is every interface"},
     {FIELD(insecure), CONFIG_BOOL, CONFIG_OF_PROCESS, PEERS, "false",
      .help = "listen beyond this host without keys"},
     {FIELD(threads), CONFIG_U64, CONFIG_OF_PROCESS, 0, "0", 0, 256,

@@ -290,21 +290,31 @@ static void on_get_parameters(struct learner *learner,
         lockstep_get_parameters(learner, peer, message->get_parameters.round);
         return;
     }
-    int rc =
-        publish_answer(&learner->publish, &peer->route,
-                       message->get_parameters.have, uv_now(learner->loop));
+    const uint64_t have = message->get_parameters.have;
+    if (learner->serve_late && have != learner->publish.version) {
+        peer->progress.wants_parameters = true; // others came first
+        return;
+    }
+    int rc = publish_answer(&learner->publish, &peer->route, have,
+                            uv_now(learner->loop));
     peer->progress.wants_parameters = rc == -EAGAIN;
 }
 
 void dialogue_serve_waiting(struct learner *learner) {
-    for (size_t i = 0; i < learner->registry.n_peers; i++) {
-        struct registry_peer *peer = learner->registry.peers[i];
+    const size_t n = learner->registry.n_peers, from = learner->serve_from;
+    for (size_t k = 0; k < n; k++) {
+        struct registry_peer *peer = learner->registry.peers[(from + k) % n];
         if (!peer->here || !peer->progress.wants_parameters) continue;
         int rc = publish_answer(&learner->publish, &peer->route, 0,
                                 uv_now(learner->loop));
-        if (rc == -EAGAIN) return; // not yet for the others either
+        if (rc == -EAGAIN) { // not yet for the others either
+            learner->serve_from = peer->rank;
+            learner->serve_late = true;
+            return;
+        }
         peer->progress.wants_parameters = false;
     }
+    learner->serve_late = false;
 }
 
 static void on_minibatch(struct learner *learner,

@@ -69,6 +69,9 @@ struct learner {
     uint64_t progressed_ms; /* when the last update was done */
     struct publish publish;
     bool publish_asked;
+    uint64_t serve_from; /* rank whose turn it is: more actors than
+                            parameter_rate allows for take turns */
+    bool serve_late;     /* somebody still waits for parameters */
     uint64_t published_updates, published_ms;
     uint64_t ages[LEARNER_AGES]; /* rows learned from, by log2 of updates
                                     between acting and learning */
