@@ -413,6 +413,20 @@ static void hear(struct learner *learner, const struct link_route *from,
     }
 }
 
+/* No room for one more? Whoever is here stays, also as a new process. */
+static bool crowded(const struct learner *learner,
+                    const struct wire_message *hello) {
+    const struct registry *registry = &learner->registry;
+    size_t here = 0;
+    for (size_t i = 0; i < registry->n_peers; i++) {
+        const struct registry_peer *peer = registry->peers[i];
+        if (!peer->here) continue;
+        if (strcmp(peer->name, hello->name) == 0) return false;
+        here++;
+    }
+    return here >= learner->max_peers;
+}
+
 void dialogue_on_message(struct link_server *server,
                          const struct link_route *from,
                          const struct wire_message *message) {
@@ -426,6 +440,13 @@ void dialogue_on_message(struct link_server *server,
         if (why != NULL) {
             refuse(learner, from, message, WIRE_CODE_OTHER, "%s", why);
         }
+        return;
+    }
+    if (message->type == WIRE_HELLO && crowded(learner, message)) {
+        refuse(learner, from, message, WIRE_CODE_FINAL,
+               "%zu processes are the most: raise the learner's limit of open "
+               "files (ulimit -n)",
+               learner->max_peers);
         return;
     }
     struct registry_peer *peer;

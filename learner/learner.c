@@ -26,6 +26,7 @@ enum {
     WAITING_MS = 3000, /* without an update, before it is said */
     FAREWELL_MS = 200, /* for Stop to leave */
     LINGER_MS = 1000,
+    OWN_FILES = 64, /* descriptors that are no peer's */
 };
 
 double learner_seconds(const struct learner *learner) {
@@ -410,6 +411,8 @@ int learner_start(struct learner *learner, uv_loop_t *loop, void *zmq) {
     learner->loop = loop;
     learner->zmq = zmq;
     learner->lock = -1;
+    const size_t files = lifecycle_raise_fd_limit() / 10 * 9;
+    learner->max_peers = files > OWN_FILES ? files - OWN_FILES : 1;
     int status = check_options(learner);
     if (status == 0) status = lock_run(learner);
     if (status == 0) status = open_run(learner);
@@ -419,7 +422,6 @@ int learner_start(struct learner *learner, uv_loop_t *loop, void *zmq) {
         status = cycle_start(learner, learner->registry.spec);
     }
     if (status != 0) return status;
-    lifecycle_raise_fd_limit();
     log_info("run %s, generation %" PRIu64 ", at %s", learner->config.run_dir,
              learner->state.generation, learner->address);
     return 0;

@@ -47,6 +47,8 @@ struct learner {
     struct limiter limiter;
     char address[WIRE_ADDRESS_LEN]; /* what others connect to */
     char options[16384];            /* shared ones, for Welcome */
+    size_t max_peers; /* here at once: libzmq spins when it has no descriptor
+                         left for a connection */
     size_t options_len;
 
     /* conversation */
