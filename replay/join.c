@@ -102,6 +102,9 @@ static bool still_fits(struct shard *shard) {
                   "size");
         return false;
     }
+    const struct wire_spec spec = {shard->ring.spec.S, shard->ring.spec.A};
+    link_server_max_size(&shard->server,
+                         wire_max_size(&spec, config->batch, 0));
     if (config->minibatch > shard->scratch.capacity) {
         batch_finish(&shard->scratch);
         if (batch_init(&shard->scratch, config->minibatch, shard->ring.spec.S,
