@@ -20,6 +20,23 @@ static void wake(void *data) {
     uv_async_send(&learner->results);
 }
 
+/* The longest messages of this run, those between others too: a run that could
+ * never exchange them must not begin. */
+static int allow_sizes(struct learner *learner, struct wire_spec spec) {
+    const struct config *config = &learner->config;
+    const uint64_t rows =
+        config->batch > config->minibatch ? config->batch : config->minibatch;
+    int rc = link_server_max_size(
+        &learner->server,
+        wire_max_size(&spec, rows, trainer_parameters(learner->trainer)));
+    if (rc != 0) {
+        log_error("messages of %" PRIu64 " rows (the larger of minibatch and "
+                  "batch) or of %zu parameters are too long: at most 64 MiB",
+                  rows, trainer_parameters(learner->trainer));
+    }
+    return rc;
+}
+
 int cycle_start(struct learner *learner, struct wire_spec spec) {
     const struct config *config = &learner->config;
     char why[256] = "";
@@ -38,6 +55,7 @@ int cycle_start(struct learner *learner, struct wire_spec spec) {
     }
     checkpoint_free(learner->resume);
     learner->resume = NULL;
+    if (allow_sizes(learner, spec) != 0) return EXIT_REFUSED;
 
     rng_init(&learner->feed_rng, config->seed, RNG_LEARNER, 0,
              learner->state.generation, FEED_STREAM);
@@ -46,9 +64,6 @@ int cycle_start(struct learner *learner, struct wire_spec spec) {
     learner->feed.data = learner;
     // an answer meant for an earlier learner must not find its id again
     learner->feed.next_id = (learner->state.generation << 40) + 1;
-    link_server_max_size(&learner->server,
-                         wire_max_size(&spec, config->minibatch,
-                                       trainer_parameters(learner->trainer)));
     uint64_t now = uv_now(learner->loop);
     learner->saver.due_ms = now + (uint64_t)(1e3 * config->checkpoint_seconds);
     learner->published_updates = UINT64_MAX; // never yet
@@ -197,16 +212,21 @@ static void on_parameters(struct learner *learner,
     if (rc == 0) {
         const uint64_t version =
             learner->state.generation << 40 | result->updates;
-        learner->published_updates = result->updates;
         rc = publish_set(&learner->publish, version, learner->lockstep.round,
                          result->phi, result->count);
     }
     free(result->phi);
-    if (learner->config.lockstep && rc == 0) {
-        lockstep_published(learner);
+    if (rc == 0) {
+        learner->published_updates = result->updates;
+    } else {
+        log_warn("publishing: %s; trying again", strerror(-rc));
+    }
+    if (learner->config.lockstep) {
+        if (rc == 0) lockstep_published(learner);
+        // else the tick asks how many rows there are, and so comes here again
+        if (rc != 0) learner->lockstep.phase = LOCKSTEP_NEXT;
         return;
     }
-    if (rc != 0) log_warn("publishing: %s; trying again", strerror(-rc));
     dialogue_serve_waiting(learner);
 }
 
