@@ -20,22 +20,22 @@ kill_one() { # run, program
 
 # Each in turn, some updates after the one before it was replaced.
 nothing_acknowledged_is_lost() { # shards
-    local shards=$1 run=$work/killed-$1 name at=0 status missing
-    launch "$run" --max_seconds=18 --replay_size=1000000 --shards="$shards" \
+    local shards=$1 run=$work/killed-$1 name status missing
+    launch "$run" --replay_size=2000000 --shards="$shards" \
         --ack_log="$run.acks"
     for name in softq-actor softq-replay softq-learner softq-replay; do
-        if ! within 30 has_updates "$run" $((at + 50)); then
-            not_ok "${FUNCNAME[0]}" "it stands still at ${at} before $name \
-is killed: $(tail -n 3 "$run.err")"
+        if ! goes_on "$run"; then
+            not_ok "${FUNCNAME[0]}" "it stands still before $name is killed: \
+$(tail -n 3 "$run.err")"
             return
         fi
-        at=$(updates_of "$run")
         if ! kill_one "$run" $name; then
             not_ok "${FUNCNAME[0]}" "no new $name: $(tail -n 3 "$run.err")"
             return
         fi
     done
-    finish "$launcher" 120
+    goes_on "$run" || not_ok "${FUNCNAME[0]}" "it stands still at the end"
+    end_by_limit "$run"
     missing=$(missing_batches "$run")
     if [[ $status != 0 ]] || ! has_evaluation "$run"; then
         not_ok "${FUNCNAME[0]}" "status $status: $(tail -n 3 "$run.err")"
@@ -48,6 +48,7 @@ is killed: $(tail -n 3 "$run.err")"
     echo '0 1 2 32' >>"$run.acks"
     missing=$(missing_batches "$run")
     [[ $missing == "1 "* ]] || not_ok the_judge_sees_a_loss "$missing"
+    ((failures)) || rm -rf "$run" "$run".*
 }
 
 nothing_stays_behind() { # who is killed: its program

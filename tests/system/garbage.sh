@@ -20,7 +20,7 @@ addresses() { # run
 
 garbage_changes_nothing() { # transport, further options
     local run=$work/$1 status address sent=0
-    launch "$run" --max_seconds=8 --transport="$1" "${@:2}"
+    launch "$run" --transport="$1" "${@:2}"
     if ! within 60 has_updates "$run" 100; then
         not_ok "${FUNCNAME[0]} ($1)" "did not start: $(tail -n 3 "$run.err")"
         return
@@ -40,7 +40,8 @@ garbage_changes_nothing() { # transport, further options
         (exec 3<>"/dev/tcp/${http%:*}/${http##*:}" &&
             head -c 5000 /dev/urandom >&3) 2>/dev/null
     fi
-    finish "$launcher" 120
+    goes_on "$run" || not_ok "${FUNCNAME[0]} ($1)" "it stands still"
+    end_by_limit "$run"
     if [[ $status != 0 ]] || ! has_evaluation "$run"; then
         not_ok "${FUNCNAME[0]} ($1)" "status $status: $(tail -n 3 "$run.err")"
     elif ((sent < 2)); then

@@ -110,6 +110,21 @@ has_evaluation() {
     done
 }
 
+goes_on() { # run: fifty updates more
+    local at
+    at=$(updates_of "$1")
+    within 30 has_updates "$1" $((${at:-0} + 50))
+}
+
+# However long the kills took: stop, and let a resumed run end at its limit.
+end_by_limit() { # run
+    kill -INT "$launcher"
+    finish "$launcher" 20
+    "$root/deploy/local.sh" --no-install --resume "$1" --max_seconds=1 \
+        --progress=lines --ack_log="$1.acks" >>"$1.out" 2>>"$1.err" </dev/null &
+    finish $! 60
+}
+
 # Batches in the actor's log of acknowledgements that no ring holds whole.
 missing_batches() { # run
     "$(program ring_dump)" "$1"/replay/shard-*.ring |
