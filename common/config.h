@@ -82,7 +82,7 @@ struct config {
     /* this process: local */
     char run_dir[CONFIG_PATH_LEN];    /* "": runs/<task>-<time> (deploy), required by programs unless join names it */
     char join[CONFIG_PATH_LEN];       /* actor, replay: ADDRESS or RUN */
-    char name[CONFIG_NAME_LEN];       /* this peer's name; "": role-PID */
+    char name[CONFIG_NAME_LEN];       /* this peer's name; "": role-HOST-PID */
     uint64_t index;                   /* replay: ring file number and tcp port offset */
     int transport;                    /* enum config_transport, ipc */
     uint64_t port;                    /* 5550 */

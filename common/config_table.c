@@ -151,7 +151,7 @@ const struct config_option config_table[] = {
     {FIELD(join), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN | PEERS, "",
      .help = "address of a learner, or the folder of its run"},
     {FIELD(name), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN | PEERS | CONFIG_NAME, "",
-     .help = "of this process in the run; empty: role and pid"},
+     .help = "of this process in the run; empty: role, host and pid"},
     {FIELD(index), CONFIG_U64, CONFIG_OF_PROCESS, OWN | REPLAY, "0", 0, 255,
      .help = "of this shard: its ring file, its tcp port P + 10 + index"},
     {FIELD(transport), CONFIG_ENUM, CONFIG_OF_PROCESS, PEERS, "ipc",

@@ -50,8 +50,7 @@ refuse(struct learner *learner, const struct link_route *to,
               args);
     va_end(args);
     learner->refused++;
-    log_warn("%s of %s refused: %s", wire_type_name(message->type),
-             message->name, answer.refused.reason);
+    link_server_complain(&learner->server, message, answer.refused.reason);
     (void)link_server_send(&learner->server, to, &answer); // or it asks again
 }
 

@@ -1,5 +1,6 @@
 #include "proto/link.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,12 +15,23 @@
 
 enum { PER_TURN = 64, FIRST_MAX_SIZE = 4 << 20, COMPLAINT_MS = 60 * 1000 };
 
+/* Letters that a name may have, of a host's own. */
+static void host_name(char *host, size_t n) {
+    if (gethostname(host, n) != 0) snprintf(host, n, "host");
+    host[n - 1] = '\0';
+    for (char *c = host; *c != '\0'; c++) {
+        if (!isalnum((unsigned char)*c) && *c != '.' && *c != '_') *c = '-';
+    }
+}
+
 int link_self_init(struct link_self *self, const char *role, const char *name) {
+    char host[32];
     *self = (struct link_self){0};
+    host_name(host, sizeof(host));
     int n = name[0] != '\0'
                 ? snprintf(self->name, sizeof(self->name), "%s", name)
-                : snprintf(self->name, sizeof(self->name), "%s-%ld", role,
-                           (long)getpid());
+                : snprintf(self->name, sizeof(self->name), "%s-%s-%ld", role,
+                           host, (long)getpid());
     if (n >= (int)sizeof(self->name) || !wire_name_ok(self->name)) {
         log_error("name '%s': 1 to %d characters of A-Za-z0-9._-", name,
                   WIRE_NAME_LEN - 1);
@@ -127,7 +139,7 @@ static void complain(struct link_complaint *complaint, const char *who,
         snprintf(before, sizeof(before), " (and %llu since the last such line)",
                  (unsigned long long)complaint->count);
     }
-    log_warn("bad message from %s refused%s%s: %s%s", who,
+    log_warn("message from %s refused%s%s: %s%s", who,
              type != 0 ? ", type " : "", type != 0 ? wire_type_name(type) : "",
              why, before);
     snprintf(complaint->who, sizeof(complaint->who), "%s", who);
@@ -166,6 +178,14 @@ static enum wire_refusal refusal_code(int rc) {
     default:
         return WIRE_CODE_ILL_FORMED;
     }
+}
+
+void link_server_complain(struct link_server *server,
+                          const struct wire_message *message, const char *why) {
+    const char *who = message->name;
+    uint64_t now = uv_now(server->loop);
+    struct link_complaint *complaint = complaint_of(server, &who, now);
+    complain(complaint, who, now, message->type, why);
 }
 
 /* Count, log, and tell the sender; message holds what is known of it. */

@@ -26,7 +26,8 @@ struct link_self {
 };
 
 /*
- * Fill name (role-PID when name is "") and a random incarnation; run is 0.
+ * Fill name (role-HOST-PID when name is "": containers on several hosts share
+ * their pids) and a random incarnation; run is 0.
  * Returns 0 or -EINVAL after one log_error: name is not a valid one.
  */
 int link_self_init(struct link_self *self, const char *role, const char *name);
@@ -92,6 +93,11 @@ int link_server_max_size(struct link_server *server, size_t bytes);
  */
 int link_server_send(struct link_server *server, const struct link_route *to,
                      const struct wire_message *message);
+
+/* A message of this sender was refused by our owner: logged as bad bytes are,
+ * one line a sender and a minute. Not counted. */
+void link_server_complain(struct link_server *server,
+                          const struct wire_message *message, const char *why);
 
 /*
  * The same bytes to many peers without a copy each (parameters): a message
