@@ -15,7 +15,7 @@ void waiting_add(struct waiting *waiting, const struct link_route *route,
     }
     if (waiting->n < WAITING_MOST) {
         waiting->peers[waiting->n++] = (struct waiting_peer){
-            .route = *route, .rows = rows, .highest = seq};
+            .route = *route, .first = rows, .rows = rows, .highest = seq};
     }
 }
 
@@ -23,8 +23,9 @@ void waiting_wake(struct waiting *waiting, uint64_t room,
                   int (*wake)(void *data, const struct link_route *route),
                   void *data) {
     size_t woken = 0;
-    for (; woken < waiting->n && room > 0; woken++) {
+    for (; woken < waiting->n; woken++) {
         const struct waiting_peer *peer = &waiting->peers[woken];
+        if (peer->first > room) break;
         if (wake(data, &peer->route) == 0)
             room -= peer->rows < room ? peer->rows : room;
     }

@@ -17,6 +17,7 @@ struct waiting {
     size_t n;
     struct waiting_peer {
         struct link_route route;
+        uint64_t first;    /* rows of the batch it will ask for first */
         uint64_t rows;     /* of all its batches that were told Busy */
         uint64_t highest;  /* the newest of them: a seq asked again adds none */
     } peers[WAITING_MOST]; /* (n) oldest first */
@@ -27,9 +28,10 @@ void waiting_add(struct waiting *waiting, const struct link_route *route,
                  uint64_t seq, uint64_t rows);
 
 /*
- * There is room for so many rows: wake those it is for, and forget them. wake
- * returns 0, or an error when the peer is gone, whose share is then the next
- * one's. No room, no call.
+ * There is room for so many rows: wake those it is for, and forget them, up to
+ * the first whose batch does not fit: it would only be told Busy again, and
+ * lose its place. wake returns 0, or an error when the peer is gone, whose share
+ * is then the next one's.
  */
 void waiting_wake(struct waiting *waiting, uint64_t room,
                   int (*wake)(void *data, const struct link_route *route),

@@ -48,14 +48,29 @@ static void first_come_is_first_woken(void **state) {
     for (uint16_t i = 1; i <= 9; i++) add(i, 1, 32);
     waiting_wake(&waiting, 0, wake, &woken);
     assert_int_equal(woken.n, 0);
-    waiting_wake(&waiting, 65, wake, &woken);
+    waiting_wake(&waiting, 96, wake, &woken);
     assert_int_equal(woken.n, 3);
-    waiting_wake(&waiting, 1, wake, &woken);
+    waiting_wake(&waiting, 33, wake, &woken);
     assert_int_equal(woken.n, 4);
     waiting_wake(&waiting, 10000, wake, &woken);
     assert_int_equal(woken.n, 9);
     for (uint16_t i = 0; i < 9; i++) assert_int_equal(woken.list[i], i + 1);
     assert_int_equal(waiting.n, 0);
+}
+
+/* Less room than the first one's batch needs: it keeps its place. */
+static void nobody_is_woken_in_vain(void **state) {
+    (void)state;
+    add(1, 7, 32);
+    add(1, 8, 8);
+    add(2, 1, 4);
+    waiting_wake(&waiting, 31, wake, &woken);
+    assert_int_equal(woken.n, 0);
+    waiting_wake(&waiting, 39, wake, &woken);
+    assert_int_equal(woken.n, 1);
+    assert_int_equal(woken.list[0], 1);
+    waiting_wake(&waiting, 4, wake, &woken);
+    assert_int_equal(woken.n, 2);
 }
 
 /* One entry a connection, and a batch asked again weighs nothing. */
@@ -97,6 +112,7 @@ int main(void) {
 #define CASE(name) cmocka_unit_test_setup(name, empty)
     const struct CMUnitTest cases[] = {
         CASE(first_come_is_first_woken),
+        CASE(nobody_is_woken_in_vain),
         CASE(repeated_batches_keep_their_place),
         CASE(peer_that_is_gone_takes_no_room),
         CASE(full_list_forgets_the_newest),
