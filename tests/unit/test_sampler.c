@@ -57,18 +57,18 @@ static void sampler_step(struct sampler *f, action_gradient *q, float alpha,
                          uint64_t step, float rate) {
     const size_t A = f->shape.Y;
     const struct svgd_dims dims = {.B = ROWS, .K = K, .M = M, .A = A};
-    rng_fill_normal(&f->rng, f->xi, ROWS * K * A);
+    rng_fill_normal(&f->rng, f->xi, A * ROWS * K);
     policy_act(&f->shape, f->a, f->x, f->phi, f->s, f->xi, ROWS, K, &f->work);
     q(f->g, f->a, (size_t)ROWS * K, A);
-    policy_squash_score(f->g, f->x, alpha, ROWS * K * A);
+    policy_squash_score(f->g, f->x, alpha, A * ROWS * K);
 
-    rng_fill_normal(&f->rng, f->xi, ROWS * M * A);
+    rng_fill_normal(&f->rng, f->xi, A * ROWS * M);
     mlp_forward(&f->shape, f->y, f->phi, f->s, f->xi, ROWS, M, 0, &f->work);
     svgd_distances(f->d2, f->x, f->y, dims, f->scratch);
     svgd_bandwidth(f->h, f->d2, dims, f->scratch);
     svgd_direction(f->D, f->x, f->y, f->g, f->d2, f->h, alpha, dims,
                    f->scratch);
-    for (size_t i = 0; i < ROWS * M * A; i++) f->D[i] /= -(float)(ROWS * M);
+    for (size_t i = 0; i < A * ROWS * M; i++) f->D[i] /= -(float)(ROWS * M);
     memset(f->gradient, 0, sizeof(float) * f->P);
     mlp_backward(&f->shape, f->gradient, NULL, f->D, f->phi, f->s, f->xi, ROWS,
                  M, &f->work);
