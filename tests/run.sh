@@ -4,7 +4,7 @@
 #   tests/run.sh [--no-install] [--all]
 #
 # Installs what is missing, builds (also with ASan and UBSan), runs the unit
-# suites in both builds, the system tests with real processes and shellcheck,
+# suites and the system tests with real processes in both builds, and shellcheck,
 # and prints each part's seconds. --all adds the slow proofs of
 # tests/system/slow/. The last line is `N passed, N failed, N skipped`; the exit
 # status is 0 only when nothing failed. CI=true makes warnings errors.
@@ -156,6 +156,22 @@ scripts() { # label, build folder, seconds a script, script...
     done
 }
 
+# A process that a sanitiser ends is started again and may pass for a crash, so
+# their reports are looked for too.
+sanitised() { # script...
+    local report
+    rm -f "$logs"/sanitiser.*
+    ASAN_OPTIONS=$ASAN_OPTIONS:log_path=$logs/sanitiser \
+        UBSAN_OPTIONS=$UBSAN_OPTIONS:log_path=$logs/sanitiser \
+        scripts system-san build-san "$system_limit" "$@"
+    for report in "$logs"/sanitiser.*; do
+        [[ -e $report ]] || continue
+        failed=$((failed + 1))
+        echo "FAILED: a sanitiser's report, $report:"
+        head -n 30 "$report"
+    done
+}
+
 shell_files() {
     local file
     find . \( -name 'build*' -o -name .git -o -name runs \) -prune -o -type f \
@@ -197,14 +213,15 @@ part 'build with ASan and UBSan' quiet "$logs/build-san.log" build build-san \
     give_up "the build with ASan and UBSan"
 
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
-export ASAN_OPTIONS=${ASAN_OPTIONS-detect_leaks=1}
+export ASAN_OPTIONS=detect_leaks=1
 part 'unit tests' unit build
 part 'unit tests with ASan and UBSan' unit build-san
-part 'system tests' scripts system build "$system_limit" tests/system/*.sh tests/chaos/*.sh
+part 'system tests' scripts system build "$system_limit" \
+    tests/system/*.sh tests/chaos/*.sh
+part 'system tests with ASan and UBSan' sanitised tests/system/*.sh \
+    tests/chaos/*.sh
 part 'shellcheck' shellchecks
 if [[ $all == yes ]]; then
-    part 'system tests with ASan and UBSan' scripts system-san build-san \
-        "$slow_limit" tests/system/*.sh tests/chaos/*.sh
     part 'slow proofs' scripts slow build "$slow_limit" tests/system/slow/*.sh
 fi
 finish
