@@ -11,6 +11,8 @@ build=$(cd "$root" && cd "${SOFTQ_BUILD:-build}" 2>/dev/null && pwd) || {
 export SOFTQ_BUILD=$build
 work=$(mktemp -d /tmp/softq-test-XXXXXX)
 failures=0 failed_run=''
+pace=1 # factor on times: a sanitised build is slower
+[[ $build != *san* ]] || pace=2
 
 ok() {
     echo "ok $1"
@@ -51,7 +53,7 @@ pids_of() { # run, program
 
 # Wait until the command succeeds, at most that many seconds.
 within() {
-    local end=$((SECONDS + $1))
+    local end=$((SECONDS + $1 * pace))
     shift
     until "$@"; do
         ((SECONDS < end)) || return 1
