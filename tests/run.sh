@@ -62,7 +62,8 @@ give_up() {
 build() { # folder, setup options...
     local folder=$1 werror=false
     shift
-    [[ ${CI-} != true ]] || werror=true
+    # gcc guesses wrongly about sanitised code: only the plain build is strict
+    [[ ${CI-} != true || $folder != build ]] || werror=true
     if [[ ! -e $folder/build.ninja ]]; then
         meson setup "$folder" "$@" -Dwerror="$werror" ${MUJOCO:+-Dmujoco="$MUJOCO"} ||
             return 1
