@@ -92,6 +92,16 @@ static void print_peers(const struct learner *l, FILE *out) {
     }
 }
 
+/* A message takes so much: of very many actors the last ones are left out. */
+static void cut(char *text, size_t *len) {
+    static const char end[] = "truncated 1\n";
+    if (*len <= WIRE_MAX_TEXT) return;
+    size_t at = WIRE_MAX_TEXT - strlen(end);
+    while (at > 0 && text[at - 1] != '\n') at--;
+    strcpy(text + at, end);
+    *len = at + strlen(end);
+}
+
 char *status_text(const struct learner *learner, size_t *len) {
     char *text = NULL;
     FILE *out = open_memstream(&text, len);
@@ -103,6 +113,7 @@ char *status_text(const struct learner *learner, size_t *len) {
         free(text);
         return NULL;
     }
+    cut(text, len);
     return text;
 }
 

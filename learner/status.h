@@ -7,7 +7,8 @@
 
 struct learner;
 
-/* "name value" a line, malloc'ed (the caller's); NULL when out of memory. */
+/* "name value" a line, malloc'ed (the caller's), cut to what a message takes;
+ * NULL when out of memory. */
 char *status_text(const struct learner *learner, size_t *len);
 
 /*
