@@ -108,6 +108,7 @@ static void on_welcome(struct actor *a, const struct wire_message *message) {
         log_info("welcome: rank %" PRIu64 ", task %s, %" PRIu64 " environments",
                  a->rank, a->config.task, a->config.environments);
     } else if (!still_fits(&old, &a->config) || a->rank != welcome->rank) {
+        a->config = old; /* what is still sent was made with these */
         actor_stop(a, EXIT_CRASH,
                    "the run came back with other options: "
                    "this actor has to start again");
