@@ -229,8 +229,10 @@ evaluate() {
     episodes=$(effective evaluation_episodes)
     echo
     attend "$here/evaluate.sh" "$run" "--episodes=$episodes" || return
-    attend "$here/evaluate.sh" "$run" "--episodes=$episodes" \
-        --random_policy=true --traces= --q_figure= >/dev/null || return
+    # few episodes of random actions tell their spread badly
+    attend "$here/evaluate.sh" "$run" \
+        "--episodes=$((episodes > 200 ? episodes : 200))" --random_policy=true \
+        --traces= --q_figure= >/dev/null || return
     printf '%-10s mean %.2f   std %.2f\n\n' random \
         "$(number_of "$run/evaluation-random.json" mean_return)" \
         "$(number_of "$run/evaluation-random.json" std_return)"
