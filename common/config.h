@@ -49,6 +49,7 @@ struct config {
     double sampler_average;           /* [0, 1) decay of the averaged sampler weights that are published and kept for evaluation; 0: off */
     uint64_t target_every;            /* updates between hard copies, 1000 */
     double target_rate;               /* [0, 1] Polyak instead, a share an update; 0: hard copies */
+    bool twin_q;                      /* two Q networks, the smaller one counts, false */
 
     /* replay: shared */
     uint64_t replay_size;             /* rows over all shards, 1000000 */

@@ -93,6 +93,9 @@ const struct config_option config_table[] = {
     {FIELD(target_rate), CONFIG_REAL, CONFIG_OF_METHOD, SHARED, "0", 0, 1,
      .help = "Polyak: share of the way to Q that its target goes every "
              "update; 0: whole copies every target_every"},
+    {FIELD(twin_q), CONFIG_BOOL, CONFIG_OF_METHOD, SHARED, "false",
+     .help = "train two Q networks and use the smaller value: less "
+             "overestimation, more work an update"},
 
     // replay
     {FIELD(replay_size), CONFIG_U64, CONFIG_OF_REPLAY, SHARED, "1000000", 1,

@@ -13,6 +13,11 @@
 /*
  * All learning state of soft Q-learning, and one update (REFERENCE.md, "Order
  * of one update"). algorithm_update() is the method's table of contents.
+ *
+ * With twin_q there are two Q networks of one shape, each with a target copy
+ * and an Adam of its own, both regressed on the same target: V takes the
+ * smaller of the two Qbar at every proposal, before the exponent, and g is the
+ * gradient of whichever Q is the smaller at that particle.
  */
 struct algorithm; /* owned by one thread, plus its own workers */
 
@@ -28,11 +33,11 @@ struct algorithm_noise {
 };
 
 struct algorithm_figures {
-    double q_loss;      /* JQ */
-    double q_mean;      /* mean Q(s, a) of the minibatch */
+    double q_loss;      /* JQ; of twins their mean */
+    double q_mean;      /* mean Q(s, a) of the minibatch; of twins their mean */
     double target_mean; /* mean of r + gamma V(s') */
     double stein_norm;  /* root mean square of D */
-    double q_gradient;  /* norms */
+    double q_gradient;  /* norms; of twins that of both gradients in a row */
     double f_gradient;
 };
 
@@ -71,6 +76,8 @@ const struct mlp_shape *algorithm_q_shape(const struct algorithm *a);
  * counters), as named tensors that borrow the algorithm's memory: "f.ws" is
  * the sampler to act with, "f_train.*" the one in training, "q.*",
  * "q_target.*", "adam.q.m" ... Returns their number; entries (most: 64).
+ * With twin_q also "q2.*", "q2_target.*" and "adam.q2.m", "adam.q2.v"; who
+ * evaluates or draws Q still reads "q.*", the first of the two.
  */
 enum { ALGORITHM_MAX_TENSORS = 64 };
 size_t algorithm_tensors(struct algorithm *algorithm,
@@ -78,7 +85,8 @@ size_t algorithm_tensors(struct algorithm *algorithm,
 
 /*
  * Load them back. Returns 0 or -EINVAL with one line in why naming the tensor
- * and both shapes.
+ * and both shapes. With twin_q a file without the second network is refused so;
+ * without twin_q the second network of a file is left out.
  */
 int algorithm_load(struct algorithm *algorithm, const struct tensors *tensors,
                    char *why, size_t n);

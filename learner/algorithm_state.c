@@ -8,7 +8,7 @@
 #include "learner/svgd.h"
 
 /* What each stream of random numbers is for. */
-enum { STREAM_Q, STREAM_F };
+enum { STREAM_Q, STREAM_F, STREAM_Q2 };
 
 /* n floats off the front of a block. */
 static float *take(float **next, size_t n) {
@@ -17,33 +17,32 @@ static float *take(float **next, size_t n) {
     return taken;
 }
 
-static void network_carve(struct algorithm_network *net, float **next) {
+static void network_init(struct algorithm_network *net, struct mlp_shape shape,
+                         float **next, uint64_t seed, uint64_t stream) {
+    struct rng rng;
+    net->shape = shape;
+    net->P = mlp_parameters(&shape);
     net->p = take(next, net->P);
     net->slow = take(next, net->P);
     net->m = take(next, net->P);
     net->v = take(next, net->P);
     net->gradient = take(next, net->P);
+    rng_init(&rng, seed, RNG_LEARNER, 0, 0, stream);
+    mlp_init(&shape, net->p, &rng);
+    memcpy(net->slow, net->p, sizeof(float) * net->P);
 }
 
 static int networks_init(struct algorithm *alg, uint64_t seed, size_t H) {
-    struct rng rng;
     const size_t S = alg->S, A = alg->A;
-    alg->q.shape = (struct mlp_shape){.S = S, .X = A, .H = H, .Y = 1};
-    alg->f.shape = (struct mlp_shape){.S = S, .X = A, .H = H, .Y = A};
-    alg->q.P = mlp_parameters(&alg->q.shape);
-    alg->f.P = mlp_parameters(&alg->f.shape);
-    float *next = calloc(5 * (alg->q.P + alg->f.P), sizeof(*next));
+    const struct mlp_shape q = {.S = S, .X = A, .H = H, .Y = 1};
+    const struct mlp_shape f = {.S = S, .X = A, .H = H, .Y = A};
+    const size_t P = alg->n_q * mlp_parameters(&q) + mlp_parameters(&f);
+    float *next = calloc(5 * P, sizeof(*next));
     if (!next) return -ENOMEM;
     alg->block = next;
-    network_carve(&alg->q, &next);
-    network_carve(&alg->f, &next);
-
-    rng_init(&rng, seed, RNG_LEARNER, 0, 0, STREAM_Q);
-    mlp_init(&alg->q.shape, alg->q.p, &rng);
-    rng_init(&rng, seed, RNG_LEARNER, 0, 0, STREAM_F);
-    mlp_init(&alg->f.shape, alg->f.p, &rng);
-    memcpy(alg->q.slow, alg->q.p, sizeof(float) * alg->q.P);
-    memcpy(alg->f.slow, alg->f.p, sizeof(float) * alg->f.P);
+    network_init(&alg->q[0], q, &next, seed, STREAM_Q);
+    network_init(&alg->f, f, &next, seed, STREAM_F);
+    if (alg->n_q > 1) network_init(&alg->q[1], q, &next, seed, STREAM_Q2);
     return 0;
 }
 
@@ -52,17 +51,18 @@ static int slice_init(struct algorithm *alg, struct algorithm_slice *at,
     const size_t A = alg->A, K = alg->K, M = alg->M, V = alg->V;
     const size_t KM = K > M ? K : M, N = KM > V ? KM : V;
     const struct svgd_dims dims = {.B = B, .K = K, .M = M, .A = A};
-    const size_t P = alg->q.P > alg->f.P ? alg->q.P : alg->f.P;
+    const size_t P = alg->q[0].P > alg->f.P ? alg->q[0].P : alg->f.P;
     const size_t scratch = svgd_scratch_len(dims);
     const size_t per_row = V + 4 + 3 * K * A + 2 * K + 2 * M * A + K * M + 1;
+    const size_t of_twin = alg->n_q > 1 ? P + B * (V + K + K * A) : 0;
     at->from = from;
     at->B = B;
     // f's shape: its output is the wider one
     if (mlp_work_init(&at->work, &alg->f.shape, B * N, B)) return -ENOMEM;
-    float *next = calloc(P + B * per_row + scratch, sizeof(*next));
+    float *next = calloc(P + B * per_row + scratch + of_twin, sizeof(*next));
     if (!next) return -ENOMEM;
     at->block = next;
-    at->gradient = take(&next, P);
+    at->gradient[0] = take(&next, P);
     at->q_next = take(&next, B * V);
     at->v = take(&next, B);
     at->target = take(&next, B);
@@ -78,6 +78,12 @@ static int slice_init(struct algorithm *alg, struct algorithm_slice *at,
     at->d2 = take(&next, B * K * M);
     at->h = take(&next, B);
     at->scratch = take(&next, scratch);
+    if (of_twin > 0) {
+        at->gradient[1] = take(&next, P);
+        at->twin_next = take(&next, B * V);
+        at->twin_fixed = take(&next, B * K);
+        at->twin_g = take(&next, B * K * A);
+    }
     for (size_t i = 0; i < B * K; i++) at->ones[i] = 1.0f;
     return 0;
 }
@@ -94,6 +100,7 @@ struct algorithm *algorithm_new(const struct config *config, size_t S, size_t A,
         .K = config->particles_fixed,
         .M = config->particles_moved,
         .V = config->value_particles,
+        .n_q = config->twin_q ? 2 : 1,
         .alpha = (float)config->alpha,
         .gamma = (float)config->gamma,
         .reward_scale = (float)config->reward_scale,
@@ -174,5 +181,5 @@ const struct mlp_shape *algorithm_sampler_shape(const struct algorithm *alg) {
 }
 
 const struct mlp_shape *algorithm_q_shape(const struct algorithm *alg) {
-    return &alg->q.shape;
+    return &alg->q[0].shape;
 }

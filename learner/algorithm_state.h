@@ -13,6 +13,8 @@
 #include "learner/algorithm.h"
 #include "learner/pool.h"
 
+enum { ALGORITHM_MOST_Q = 2 };
+
 /* A network in training; five (P) vectors of the algorithm's one block. */
 struct algorithm_network {
     struct mlp_shape shape;
@@ -30,10 +32,10 @@ struct algorithm_network {
  */
 struct algorithm_slice {
     size_t from, B;
-    struct mlp_work work; /* used by one network after the other */
-    float *gradient;      /* (P) of the network at hand */
+    struct mlp_work work;              /* used by one network after the other */
+    float *gradient[ALGORITHM_MOST_Q]; /* (P) of each Q; f's in the first */
     /* the Q step */
-    float *q_next; /* (B, V) Qbar(s', a_j) */
+    float *q_next; /* (B, V) Qbar(s', a_j); of twins the smaller */
     float *v;      /* (B)    V(s') */
     float *target; /* (B) */
     float *q;      /* (B)    Q(s, a) */
@@ -49,6 +51,10 @@ struct algorithm_slice {
     float *h;       /* (B) */
     float *D;       /* (B, M, A), then -D / (rows M) */
     float *scratch; /* svgd's */
+    /* of the second Q, until the smaller is taken; twin_q only */
+    float *twin_next;  /* (B, V) */
+    float *twin_fixed; /* (B, K) */
+    float *twin_g;     /* (B, K, A) */
     /* sums over the slice's rows */
     double loss, q_sum, target_sum, D_squares;
     void *block;
@@ -57,12 +63,13 @@ struct algorithm_slice {
 struct algorithm {
     /* settings */
     size_t S, A, rows, K, M, V; /* rows: the whole minibatch */
+    size_t n_q;                 /* 2: twin_q */
     float alpha, gamma, reward_scale;
     double rate_q, rate_f, rate_end, average, target_rate;
     uint64_t max_updates, target_every;
     /* state */
     uint64_t updates;
-    struct algorithm_network q, f;
+    struct algorithm_network q[ALGORITHM_MOST_Q], f;
     /* workers */
     struct pool *pool;
     size_t n_slices;

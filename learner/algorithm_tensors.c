@@ -39,7 +39,7 @@ static size_t name_vector(struct tensors_entry *entry, const char *name,
 
 size_t algorithm_tensors(struct algorithm *alg,
                          struct tensors_entry entries[ALGORITHM_MAX_TENSORS]) {
-    struct algorithm_network *q = &alg->q, *f = &alg->f;
+    struct algorithm_network *q = &alg->q[0], *q2 = &alg->q[1], *f = &alg->f;
     size_t n = 0;
     n += name_slices(entries + n, "f", &f->shape, f->slow);
     n += name_slices(entries + n, "q", &q->shape, q->p);
@@ -49,6 +49,12 @@ size_t algorithm_tensors(struct algorithm *alg,
     n += name_vector(entries + n, "adam.q.v", q->v, q->P);
     n += name_vector(entries + n, "adam.f.m", f->m, f->P);
     n += name_vector(entries + n, "adam.f.v", f->v, f->P);
+    if (alg->n_q > 1) {
+        n += name_slices(entries + n, "q2", &q2->shape, q2->p);
+        n += name_slices(entries + n, "q2_target", &q2->shape, q2->slow);
+        n += name_vector(entries + n, "adam.q2.m", q2->m, q2->P);
+        n += name_vector(entries + n, "adam.q2.v", q2->v, q2->P);
+    }
     entries[n++] = (struct tensors_entry){
         .name = "updates", .type = TENSORS_U64, .data = &alg->updates};
     assert(n <= ALGORITHM_MAX_TENSORS);

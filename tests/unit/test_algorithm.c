@@ -1,4 +1,5 @@
 #include "learner/algorithm.h"
+#include "learner/algorithm_state.h"
 #include "tests/unit/test.h"
 
 #include <errno.h>
@@ -123,9 +124,11 @@ static void an_update_is_a_function_of_its_arguments(void **state) {
 /* How the minibatch is split changes rounding only. */
 static void threads_agree_to_rounding(void **state) {
     (void)state;
-    const struct config config = small_config();
-    for (size_t threads = 2; threads <= 3; threads++) {
+    struct config config = small_config();
+    for (size_t i = 0; i < 4; i++) {
+        const size_t threads = 2 + i / 2;
         struct learner x, y;
+        config.twin_q = i % 2 == 1;
         learner_init(&x, &config, 1);
         learner_init(&y, &config, threads);
         learner_run(&x, 3);
@@ -289,10 +292,9 @@ static void free_copy(struct tensors *copy) {
     free(copy->entries);
 }
 
-/* Saved and loaded into a fresh learner, training goes on bit for bit. */
-static void a_checkpoint_continues_bit_for_bit(void **state) {
-    (void)state;
+static void check_continuing(bool twin_q) {
     struct config config = small_config();
+    config.twin_q = twin_q;
     config.sampler_average = 0.9;
     config.max_updates = 50;
     config.learning_rate_end = 0.1;
@@ -314,6 +316,36 @@ static void a_checkpoint_continues_bit_for_bit(void **state) {
     free_copy(&saved);
     learner_finish(&x);
     learner_finish(&y);
+}
+
+/* Saved and loaded into a fresh learner, training goes on bit for bit. */
+static void a_checkpoint_continues_bit_for_bit(void **state) {
+    (void)state;
+    check_continuing(false);
+    check_continuing(true);
+}
+
+/* A file of one Q does not start twins; a file of twins starts one Q. */
+static void twins_need_a_checkpoint_of_twins(void **state) {
+    (void)state;
+    struct config config = small_config();
+    struct learner one, two;
+    struct tensors of_one, of_two;
+    char why[200] = "";
+    learner_init(&one, &config, 1);
+    config.twin_q = true;
+    learner_init(&two, &config, 1);
+    copy_tensors(&of_one, one.alg);
+    copy_tensors(&of_two, two.alg);
+    assert_int_equal(of_two.n, of_one.n + 2 * MLP_TENSORS + 2);
+    assert_int_equal(algorithm_load(two.alg, &of_one, why, sizeof(why)),
+                     -EINVAL);
+    assert_string_equal(why, "no tensor q2.ws (3, 24)");
+    assert_int_equal(algorithm_load(one.alg, &of_two, why, sizeof(why)), 0);
+    free_copy(&of_one);
+    free_copy(&of_two);
+    learner_finish(&one);
+    learner_finish(&two);
 }
 
 /* A file of another shape is refused by name and both shapes; nothing changes.
@@ -364,6 +396,124 @@ static void non_finite_numbers_are_found(void **state) {
     learner_finish(&x);
 }
 
+/* One parameter vector of a learner: its tensors lie in a row. */
+static const float *vector_of(struct learner *x, const char *first) {
+    struct tensors_entry entries[ALGORITHM_MAX_TENSORS];
+    const size_t n = algorithm_tensors(x->alg, entries);
+    return find(entries, n, first)->data;
+}
+
+/* Mean target of the last minibatch from (ROWS, 9) values of the proposals. */
+static double mean_target(const struct learner *x, const struct config *config,
+                          const float *values) {
+    const size_t V = config->value_particles;
+    double sum = 0.0;
+    for (size_t b = 0; b < ROWS; b++) {
+        double mean = 0.0; // of exp(Qbar / alpha) / (1/2)^A
+        for (size_t j = 0; j < V; j++)
+            mean += 4.0 * exp((double)values[b * V + j] / config->alpha) /
+                    (double)V;
+        sum += config->reward_scale * (double)x->batch.r[b];
+        if (!(x->batch.flags[b] & BATCH_TERMINAL))
+            sum += config->gamma * config->alpha * log(mean);
+    }
+    return sum / ROWS;
+}
+
+/* V takes the smaller Qbar of each proposal, before the exponent. */
+static void the_target_of_twins_is_of_the_minimum(void **state) {
+    (void)state;
+    enum { V = 9 };
+    struct config config = small_config();
+    config.seed = 3; // at 4 one Q is the smaller everywhere
+    config.twin_q = true;
+    struct learner x;
+    struct mlp_work work = {0};
+    float q1[ROWS * V], q2[ROWS * V], least[ROWS * V];
+    test_fill_nan(q1, ROWS * V);
+    test_fill_nan(q2, ROWS * V);
+    learner_init(&x, &config, 1);
+    learner_run(&x, 3); // the targets are the first Q still
+    const struct mlp_shape *shape = algorithm_q_shape(x.alg);
+    assert_int_equal(mlp_work_init(&work, shape, ROWS * V, ROWS), 0);
+    mlp_forward(shape, q1, vector_of(&x, "q_target.ws"), x.batch.next,
+                x.noise.proposals, ROWS, V, 1, &work);
+    mlp_forward(shape, q2, vector_of(&x, "q2_target.ws"), x.batch.next,
+                x.noise.proposals, ROWS, V, 1, &work);
+    for (size_t i = 0; i < ROWS * V; i++) least[i] = fminf(q1[i], q2[i]);
+    const float expected = (float)mean_target(&x, &config, least);
+    assert_close((float)x.figures.target_mean, expected, 1e-5f);
+    assert_true(mean_target(&x, &config, q1) > (double)expected + 1e-3);
+    assert_true(mean_target(&x, &config, q2) > (double)expected + 1e-3);
+    mlp_work_finish(&work);
+    learner_finish(&x);
+}
+
+/* g is the slope of whichever Q is the smaller at that particle. */
+static void the_score_of_twins_is_the_smaller_ones(void **state) {
+    (void)state;
+    enum { K = 5, N = ROWS * K };
+    struct config config = small_config();
+    config.seed = 3; // at 4 one Q is the smaller everywhere
+    config.twin_q = true;
+    struct learner x;
+    struct mlp_work work = {0};
+    float q[2][N], slope[2][N * A], ones[N];
+    size_t taken[2] = {0};
+    for (size_t i = 0; i < N; i++) ones[i] = 1.0f;
+    learner_init(&x, &config, 1);
+    learner_run(&x, 1);
+    const struct mlp_shape *shape = algorithm_q_shape(x.alg);
+    const struct algorithm_slice *at = &x.alg->slices[0];
+    assert_int_equal(mlp_work_init(&work, shape, N, ROWS), 0);
+    for (size_t i = 0; i < 2; i++) { // the Q that was just moved, as f saw it
+        const float *p = vector_of(&x, i == 0 ? "q.ws" : "q2.ws");
+        test_fill_nan(q[i], N);
+        test_fill_nan(slope[i], (size_t)N * A);
+        mlp_forward(shape, q[i], p, x.batch.s, at->fixed_a, ROWS, K, 0, &work);
+        mlp_backward(shape, NULL, slope[i], ones, p, x.batch.s, at->fixed_a,
+                     ROWS, K, &work);
+    }
+    for (size_t j = 0; j < N; j++) {
+        const size_t least = q[1][j] < q[0][j] ? 1 : 0;
+        taken[least]++;
+        for (size_t d = j * A; d < (j + 1) * A; d++) {
+            const float a = tanhf(at->fixed_u[d]);
+            const float g = slope[least][d] * (1.0f - a * a) - 2 * 0.5f * a;
+            assert_close(at->g[d], g, 1e-5f);
+        }
+    }
+    assert_true(taken[0] > 0 && taken[1] > 0);
+    mlp_work_finish(&work);
+    learner_finish(&x);
+}
+
+/* Each twin has a start, an Adam and a target copy of its own. */
+static void twins_learn_side_by_side(void **state) {
+    (void)state;
+    enum { BYTES = UNITS * UNITS * sizeof(float) };
+    struct config config = small_config();
+    config.twin_q = true;
+    struct learner x, one;
+    learner_init(&x, &config, 1);
+    config.twin_q = false;
+    learner_init(&one, &config, 1);
+    const float *q = vector_of(&x, "q.w2"), *q2 = vector_of(&x, "q2.w2");
+    const float *target = vector_of(&x, "q2_target.w2");
+    assert_memory_equal(q, vector_of(&one, "q.w2"), BYTES);
+    assert_memory_equal(vector_of(&x, "f.w2"), vector_of(&one, "f.w2"), BYTES);
+    assert_true(memcmp(q, q2, BYTES) != 0);
+    assert_memory_equal(target, q2, BYTES);
+    learner_run(&x, 1);
+    assert_close(fabsf(vector_of(&x, "q.b3")[0]), 1e-3f, 1e-6f);
+    assert_close(fabsf(vector_of(&x, "q2.b3")[0]), 1e-3f, 1e-6f);
+    assert_true(memcmp(target, q2, BYTES) != 0);
+    learner_run(&x, 6);
+    assert_memory_equal(target, q2, BYTES);
+    learner_finish(&x);
+    learner_finish(&one);
+}
+
 /* More threads than rows still gives every slice a row. */
 static void more_threads_than_rows_work(void **state) {
     (void)state;
@@ -387,8 +537,12 @@ int main(void) {
         cmocka_unit_test(the_acting_sampler_is_the_unbiased_mean),
         cmocka_unit_test(without_averaging_the_sampler_itself_acts),
         cmocka_unit_test(a_checkpoint_continues_bit_for_bit),
+        cmocka_unit_test(twins_need_a_checkpoint_of_twins),
         cmocka_unit_test(a_wrong_checkpoint_is_refused_in_words),
         cmocka_unit_test(non_finite_numbers_are_found),
+        cmocka_unit_test(the_target_of_twins_is_of_the_minimum),
+        cmocka_unit_test(the_score_of_twins_is_the_smaller_ones),
+        cmocka_unit_test(twins_learn_side_by_side),
         cmocka_unit_test(more_threads_than_rows_work),
     };
     return cmocka_run_group_tests_name("algorithm", tests, NULL, NULL);
