@@ -10,6 +10,15 @@
 #include "common/rng.h"
 #include "common/tensors.h"
 
+/* What each stream of the learner's random numbers is for: no two share one. */
+enum algorithm_stream {
+    ALGORITHM_STREAM_NOISE, /* proposals and particles of the updates */
+    ALGORITHM_STREAM_FEED,  /* shares of a minibatch over the shards */
+    ALGORITHM_STREAM_Q,     /* first weights */
+    ALGORITHM_STREAM_F,
+    ALGORITHM_STREAM_Q2,
+};
+
 /*
  * All learning state of soft Q-learning, and one update (REFERENCE.md, "Order
  * of one update"). algorithm_update() is the method's table of contents.

@@ -7,9 +7,6 @@
 
 #include "learner/svgd.h"
 
-/* What each stream of random numbers is for. */
-enum { STREAM_Q, STREAM_F, STREAM_Q2 };
-
 /* n floats off the front of a block. */
 static float *take(float **next, size_t n) {
     float *taken = *next;
@@ -40,9 +37,10 @@ static int networks_init(struct algorithm *alg, uint64_t seed, size_t H) {
     float *next = calloc(5 * P, sizeof(*next));
     if (!next) return -ENOMEM;
     alg->block = next;
-    network_init(&alg->q[0], q, &next, seed, STREAM_Q);
-    network_init(&alg->f, f, &next, seed, STREAM_F);
-    if (alg->n_q > 1) network_init(&alg->q[1], q, &next, seed, STREAM_Q2);
+    network_init(&alg->q[0], q, &next, seed, ALGORITHM_STREAM_Q);
+    network_init(&alg->f, f, &next, seed, ALGORITHM_STREAM_F);
+    if (alg->n_q > 1)
+        network_init(&alg->q[1], q, &next, seed, ALGORITHM_STREAM_Q2);
     return 0;
 }
 

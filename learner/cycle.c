@@ -13,7 +13,7 @@
 
 /* Minibatches lent at once: enough that the trainer never waits for the loop,
  * few enough that parameters and checkpoints are soon served. */
-enum { LENT_MAX = 4, FEED_STREAM = 1 };
+enum { LENT_MAX = 4 };
 
 static void wake(void *data) {
     struct learner *learner = data;
@@ -58,7 +58,7 @@ int cycle_start(struct learner *learner, struct wire_spec spec) {
     if (allow_sizes(learner, spec) != 0) return EXIT_REFUSED;
 
     rng_init(&learner->feed_rng, config->seed, RNG_LEARNER, 0,
-             learner->state.generation, FEED_STREAM);
+             learner->state.generation, ALGORITHM_STREAM_FEED);
     learner->feed.rng = &learner->feed_rng;
     learner->feed.ask = cycle_ask;
     learner->feed.data = learner;

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { NOISE_STREAM = 0, STATES_A_WORKER = 16 };
+enum { STATES_A_WORKER = 16 };
 
 struct trainer {
     struct algorithm *algorithm; /* the thread's, once it runs */
@@ -147,7 +147,8 @@ static int prepare(struct trainer *trainer, const struct config *config,
     if (trainer->algorithm == NULL) return -ENOMEM;
     trainer->count =
         mlp_parameters(algorithm_sampler_shape(trainer->algorithm));
-    rng_init(&trainer->rng, config->seed, RNG_LEARNER, 0, 0, NOISE_STREAM);
+    rng_init(&trainer->rng, config->seed, RNG_LEARNER, 0, 0,
+             ALGORITHM_STREAM_NOISE);
     int rc = algorithm_noise_init(&trainer->noise, trainer->algorithm);
     if (rc == 0 && resume != NULL) {
         rc = algorithm_load(trainer->algorithm, &resume->tensors, why, n);
