@@ -17,7 +17,13 @@
  */
 
 enum config_program { CONFIG_ACTOR, CONFIG_REPLAY, CONFIG_LEARNER };
-enum config_algorithm { ALGORITHM_SQL };
+enum config_algorithm { ALGORITHM_SQL, ALGORITHM_DDPG, ALGORITHM_COMPOSE };
+enum config_temperature { TEMPERATURE_CONSTANT, TEMPERATURE_ANNEAL, TEMPERATURE_AUTO };
+enum config_proposals { PROPOSALS_UNIFORM, PROPOSALS_SAMPLER };
+enum config_measure { MEASURE_LEBESGUE, MEASURE_UNIFORM };
+enum config_space { SPACE_PRESQUASH, SPACE_ACTION };
+enum config_exploration { EXPLORATION_NONE, EXPLORATION_OU, EXPLORATION_GAUSSIAN };
+enum config_parts { PARTS_BOTH, PARTS_Q, PARTS_F };
 enum config_transport { TRANSPORT_IPC, TRANSPORT_TCP };
 enum config_progress { PROGRESS_AUTO, PROGRESS_LINE, PROGRESS_LINES, PROGRESS_NONE };
 
@@ -37,12 +43,28 @@ struct config {
     /* the method (REFERENCE.md): shared */
     double gamma;                     /* [0, 1) 0.99 */
     double alpha;                     /* > 0, 1 */
+    int temperature;                  /* enum config_temperature, constant */
+    double alpha_end;                 /* > 0, anneal: reached after alpha_span, 1e-3 */
+    uint64_t alpha_span;              /* updates, 200000 */
+    double alpha_rate;                /* auto: eta, 3e-4 */
+    double entropy_target;            /* auto: nats an action dimension, -1 */
     double reward_scale;              /* > 0, 1 */
+    bool observation_normalisation;   /* running mean and deviation, false */
     uint64_t units;                   /* hidden units of each of two layers, 128 */
     uint64_t minibatch;               /* 64 */
     uint64_t particles_fixed;         /* K >= 2, 16 */
     uint64_t particles_moved;         /* M >= 1, 16 */
-    uint64_t value_particles;         /* K_V >= 1, 50 */
+    bool one_set;                     /* x = y, K = M; false */
+    int svgd_space;                   /* enum config_space, presquash */
+    char svgd_alpha_ramp[48];         /* "FACTOR,UPDATES"; "1,0": off. config_alpha_ramp() */
+    uint64_t noise_set;               /* size of xi's fixed set at the start; 0: fresh noise */
+    uint64_t noise_set_span;          /* updates in which it falls to 1; 0: it stays */
+    int value_proposals;              /* enum config_proposals, uniform */
+    uint64_t proposal_switch;         /* updates by uniform ones before the sampler's, 1000 */
+    bool shared_proposals;            /* one set of uniform ones a minibatch, true */
+    uint64_t value_particles;         /* K_V of uniform ones >= 1, 50 */
+    uint64_t value_particles_sampler; /* K_V of the sampler's >= 1, 16 */
+    int value_measure;                /* enum config_measure, lebesgue */
     double learning_rate_q;           /* 3e-4 */
     double learning_rate_f;           /* 3e-4 */
     double learning_rate_end;         /* [0, 1] share of both rates left at max_updates, linear; 1: constant */
@@ -64,7 +86,12 @@ struct config {
     uint64_t window;                  /* W, [1, 64], 16 */
     double flush_after;               /* s, 0.5 */
     double pull_interval;             /* s between GetParameters, 0.2 */
+    int exploration;                  /* enum config_exploration, none */
+    double exploration_scale;         /* of the noise's N(0, I), 0.3 */
+    double exploration_decay;         /* ou: share that the noise loses a step, 0.15 */
+    double exploration_ladder;        /* (0, 1] share of the scale at the last actor, geometric; 1: all alike */
     char multigoal_reward[16];        /* "goals" | "gaussian" */
+    double multigoal_start_sd;        /* of the start around (0, 0), 0.1 */
 
     /* conversation: shared */
     double publish_interval;          /* s, 0.1 */
@@ -95,6 +122,11 @@ struct config {
     double checkpoint_seconds;        /* s, 60 */
     uint64_t checkpoint_updates;      /* lockstep only, 1000 */
     uint64_t keep_checkpoints;        /* 3 */
+    uint64_t checkpoint_every;        /* updates between those kept for good; 0: none */
+    char init_from[CONFIG_PATH_LEN];  /* learner: RUN whose networks a new run begins with; "": fresh ones */
+    int init_parts;                   /* enum config_parts, both */
+    char compose[CONFIG_PATH_LEN * 4]; /* learner: RUN:RUN... whose Q functions' mean is sampled */
+    char import[CONFIG_PATH_LEN * 4]; /* replay: RUN:RUN... whose rings are copied into ours */
     int progress;                     /* enum config_progress on stdout, auto */
     bool idle_priority;               /* actor: SCHED_IDLE */
     char models[CONFIG_PATH_LEN];     /* actor: folder of the MJCF files; "": the built-in path */
@@ -104,6 +136,7 @@ struct config {
 
     /* softq-actor --evaluate RUN: local */
     char evaluate[CONFIG_PATH_LEN];   /* RUN; "": act */
+    char checkpoint[CONFIG_PATH_LEN]; /* file of it to play; "": the newest */
     uint64_t episodes;                /* 100 */
     bool random_policy;               /* evaluate uniform random actions instead */
     char traces[CONFIG_PATH_LEN];     /* FILE.csv: episode,step,x,y,reward */
@@ -145,6 +178,10 @@ int config_read_file(struct config *config, const char *path, char *why,
 
 /* The rules between options; as config_set(). */
 int config_check(const struct config *config, char *why, size_t n);
+
+/* svgd_alpha_ramp's two numbers: factor >= 1, updates. 0 or -EINVAL. */
+int config_alpha_ramp(const struct config *config, double *factor,
+                      uint64_t *updates);
 
 /* "name = value" a line, the INI that config_load() reads back; every option
  * but the per-process ones that must not be inherited (run_dir, join, name,

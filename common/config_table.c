@@ -25,7 +25,13 @@ enum {
 #define MOST_UPDATES 1099511627775.0 /* 40 bits of a version */
 #define MOST_ROWS 1e12
 
-static const char *const algorithms[] = {"sql", NULL};
+static const char *const algorithms[] = {"sql", "ddpg", "compose", NULL};
+static const char *const temperatures[] = {"constant", "anneal", "auto", NULL};
+static const char *const proposals[] = {"uniform", "sampler", NULL};
+static const char *const measures[] = {"lebesgue", "uniform", NULL};
+static const char *const spaces[] = {"presquash", "action", NULL};
+static const char *const explorations[] = {"none", "ou", "gaussian", NULL};
+static const char *const parts[] = {"both", "q", "f", NULL};
 static const char *const transports[] = {"ipc", "tcp", NULL};
 static const char *const progresses[] = {"auto", "line", "lines", "none", NULL};
 static const char *const rewards[] = {"goals", "gaussian", NULL};
@@ -47,7 +53,9 @@ const struct config_option config_table[] = {
     {FIELD(task), CONFIG_TEXT, CONFIG_OF_RUN, SHARED | CONFIG_NAME, "multigoal",
      .help = "environment to learn"},
     {FIELD(algorithm), CONFIG_ENUM, CONFIG_OF_RUN, SHARED, "sql",
-     .choices = algorithms, .help = "soft Q-learning"},
+     .choices = algorithms,
+     .help = "soft Q-learning, DDPG, or a sampler for the mean of other runs' "
+             "Q functions (deploy/compose.sh)"},
     {FIELD(seed), CONFIG_U64, CONFIG_OF_RUN, SHARED, "1", 0, HUGE_VAL,
      .help = "seed of every random number"},
     {FIELD(max_updates), CONFIG_U64, CONFIG_OF_RUN, SHARED, "0", 0,
@@ -66,8 +74,25 @@ const struct config_option config_table[] = {
      1, .help = "discount of future reward"},
     {FIELD(alpha), CONFIG_REAL, CONFIG_OF_METHOD, SHARED | OPEN_LOW, "1", 0,
      1e6, .help = "temperature: weight of the entropy"},
+    {FIELD(temperature), CONFIG_ENUM, CONFIG_OF_METHOD, SHARED, "constant",
+     .choices = temperatures,
+     .help = "alpha stays, falls log-linearly to alpha_end, or follows the "
+             "sampler's entropy"},
+    {FIELD(alpha_end), CONFIG_REAL, CONFIG_OF_METHOD, SHARED | OPEN_LOW, "1e-3",
+     0, 1e6, .help = "anneal: alpha after alpha_span"},
+    {FIELD(alpha_span), CONFIG_U64, CONFIG_OF_METHOD, SHARED, "200000", 1,
+     MOST_UPDATES, .unit = "updates", .help = "anneal: from alpha to alpha_end"},
+    {FIELD(alpha_rate), CONFIG_REAL, CONFIG_OF_METHOD, SHARED | OPEN_LOW,
+     "3e-4", 0, 1, .help = "auto: step of log alpha a nat of missing entropy"},
+    {FIELD(entropy_target), CONFIG_REAL, CONFIG_OF_METHOD, SHARED, "-1", -100,
+     0.6931, .unit = "nats an action dimension",
+     .help = "auto: the sampler's entropy (uniform actions have log 2)"},
     {FIELD(reward_scale), CONFIG_REAL, CONFIG_OF_METHOD, SHARED | OPEN_LOW, "1",
      0, 1e6, .help = "factor on every reward before learning"},
+    {FIELD(observation_normalisation), CONFIG_BOOL, CONFIG_OF_METHOD, SHARED,
+     "false",
+     .help = "networks see observations less their running mean, over their "
+             "running deviation"},
     {FIELD(units), CONFIG_U64, CONFIG_OF_METHOD, SHARED, "128", 1, 4096,
      .help = "hidden units of each of the two layers"},
     {FIELD(minibatch), CONFIG_U64, CONFIG_OF_METHOD, SHARED, "64", 1, 65536,
@@ -76,8 +101,37 @@ const struct config_option config_table[] = {
      1024, .help = "K, fixed SVGD particles a state"},
     {FIELD(particles_moved), CONFIG_U64, CONFIG_OF_METHOD, SHARED, "16", 1,
      1024, .help = "M, moved SVGD particles a state"},
+    {FIELD(one_set), CONFIG_BOOL, CONFIG_OF_METHOD, SHARED, "false",
+     .help = "the fixed particles are the moved ones, without their own term"},
+    {FIELD(svgd_space), CONFIG_ENUM, CONFIG_OF_METHOD, SHARED, "presquash",
+     .choices = spaces,
+     .help = "of the particles; action: as the released code, which is biased"},
+    {FIELD(svgd_alpha_ramp), CONFIG_TEXT, CONFIG_OF_METHOD, SHARED, "1,0",
+     .unit = "as FACTOR,UPDATES",
+     .help = "g is divided by a factor that falls from FACTOR to 1: keeps "
+             "modes that are far apart"},
+    {FIELD(noise_set), CONFIG_U64, CONFIG_OF_METHOD, SHARED, "0", 0, 65536,
+     .unit = "vectors",
+     .help = "the sampler's noise comes from a fixed set of this size; 0: "
+             "fresh noise"},
+    {FIELD(noise_set_span), CONFIG_U64, CONFIG_OF_METHOD, SHARED, "0", 0,
+     MOST_UPDATES, .unit = "updates",
+     .help = "in which noise_set falls to 1; 0: it stays"},
+    {FIELD(value_proposals), CONFIG_ENUM, CONFIG_OF_METHOD, SHARED, "uniform",
+     .choices = proposals, .help = "actions that estimate the soft value"},
+    {FIELD(proposal_switch), CONFIG_U64, CONFIG_OF_METHOD, SHARED, "1000", 0,
+     MOST_UPDATES, .unit = "updates",
+     .help = "by uniform proposals before the sampler's"},
+    {FIELD(shared_proposals), CONFIG_BOOL, CONFIG_OF_METHOD, SHARED, "true",
+     .help = "uniform proposals are those of the minibatch, not of a state"},
     {FIELD(value_particles), CONFIG_U64, CONFIG_OF_METHOD, SHARED, "50", 1,
      4096, .help = "K_V, uniform proposals of the soft value"},
+    {FIELD(value_particles_sampler), CONFIG_U64, CONFIG_OF_METHOD, SHARED, "16",
+     1, 4096, .help = "K_V, the sampler's proposals of the soft value"},
+    {FIELD(value_measure), CONFIG_ENUM, CONFIG_OF_METHOD, SHARED, "lebesgue",
+     .choices = measures,
+     .help = "of the soft value's integral; uniform: less alpha log 2 an "
+             "action dimension, no bonus for surviving"},
     {FIELD(learning_rate_q), CONFIG_REAL, CONFIG_OF_METHOD, SHARED | OPEN_LOW,
      "3e-4", 0, 1, .help = "Adam's rate for Q"},
     {FIELD(learning_rate_f), CONFIG_REAL, CONFIG_OF_METHOD, SHARED | OPEN_LOW,
@@ -121,8 +175,23 @@ const struct config_option config_table[] = {
      60, .unit = "s", .help = "send a batch that is not full after this long"},
     {FIELD(pull_interval), CONFIG_REAL, CONFIG_OF_ACTING, SHARED, "0.2", 0.001,
      3600, .unit = "s", .help = "between an actor's requests for parameters"},
+    {FIELD(exploration), CONFIG_ENUM, CONFIG_OF_ACTING, SHARED, "none",
+     .choices = explorations,
+     .help = "noise on the sampler's actions: Ornstein-Uhlenbeck or white"},
+    {FIELD(exploration_scale), CONFIG_REAL, CONFIG_OF_ACTING, SHARED, "0.3", 0,
+     10, .unit = "of the action's half range",
+     .help = "deviation of that noise's step"},
+    {FIELD(exploration_decay), CONFIG_REAL, CONFIG_OF_ACTING,
+     SHARED | OPEN_LOW, "0.15", 0, 1,
+     .help = "ou: share that the noise loses a step"},
+    {FIELD(exploration_ladder), CONFIG_REAL, CONFIG_OF_ACTING,
+     SHARED | OPEN_LOW, "1", 0, 1,
+     .help = "share of the scale left at the last of the actors, in equal "
+             "ratios between; 1: all alike"},
     {FIELD(multigoal_reward), CONFIG_TEXT, CONFIG_OF_ACTING, SHARED, "goals",
      .choices = rewards, .help = "reward of the multigoal task"},
+    {FIELD(multigoal_start_sd), CONFIG_REAL, CONFIG_OF_ACTING, SHARED, "0.1", 0,
+     7, .help = "multigoal: deviation of the start around (0, 0)"},
 
     // conversation
     {FIELD(publish_interval), CONFIG_REAL, CONFIG_OF_CONVERSATION, SHARED,
@@ -141,7 +210,7 @@ const struct config_option config_table[] = {
      1e7, .unit = "s", .help = "give up without a learner"},
 
     // a launch
-    {FIELD(actors), CONFIG_U64, CONFIG_OF_LAUNCH, SHARED, "1", 1, 10000,
+    {FIELD(actors), CONFIG_U64, CONFIG_OF_LAUNCH, SHARED, "1", 0, 10000,
      .help = "actor processes (shared: they pull parameters in turn)"},
     {FIELD(shards), CONFIG_U64, CONFIG_OF_LAUNCH, SHARED, "1", 1, 256,
      .help = "replay shards (shared), each holds replay_size / shards rows"},
@@ -178,6 +247,17 @@ const struct config_option config_table[] = {
      MOST_UPDATES, .unit = "updates", .help = "the same in lockstep"},
     {FIELD(keep_checkpoints), CONFIG_U64, CONFIG_OF_PROCESS, 0, "3", 1, 1e6,
      .help = "the last so many"},
+    {FIELD(checkpoint_every), CONFIG_U64, CONFIG_OF_PROCESS, 0, "0", 0,
+     MOST_UPDATES, .unit = "updates",
+     .help = "between checkpoints that are kept for good; 0: none"},
+    {FIELD(init_from), CONFIG_TEXT, CONFIG_OF_PROCESS, 0, "",
+     .help = "run whose networks a new one begins with; empty: fresh ones"},
+    {FIELD(init_parts), CONFIG_ENUM, CONFIG_OF_PROCESS, 0, "both",
+     .choices = parts, .help = "of init_from: Q, the sampler f, or both"},
+    {FIELD(compose), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN, "",
+     .help = "compose: the runs RUN:RUN... whose Q functions are averaged"},
+    {FIELD(import), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN | REPLAY, "",
+     .help = "runs RUN:RUN... whose stored transitions are copied into ours"},
     {FIELD(progress), CONFIG_ENUM, CONFIG_OF_PROCESS, 0, "auto",
      .choices = progresses,
      .help = "on standard output: one live line, or a line every 5 s"},
@@ -195,6 +275,8 @@ const struct config_option config_table[] = {
     // evaluation and tools
     {FIELD(evaluate), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | ACTOR, "",
      .help = "run folder whose newest checkpoint to play, without a network"},
+    {FIELD(checkpoint), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | ACTOR, "",
+     .help = "file of evaluate's run to play; empty: the newest"},
     {FIELD(episodes), CONFIG_U64, CONFIG_OF_EVALUATION, OWN | ACTOR, "100", 1,
      1e6, .help = "to play"},
     {FIELD(random_policy), CONFIG_BOOL, CONFIG_OF_EVALUATION, OWN | ACTOR,
