@@ -51,7 +51,7 @@ static int prepare(struct evaluation *evaluation) {
     if (needs_checkpoint(config)) {
         int err = snapshot_read(&evaluation->snapshot, evaluation->run, why, n);
         if (err) return err;
-        config->units = snapshot->sampler.H;
+        config->units = snapshot->policy.shape.H;
     }
     if (config->episodes < MOST_ENVIRONMENTS)
         config->environments = config->episodes;
@@ -62,7 +62,12 @@ static int prepare(struct evaluation *evaluation) {
     if (needs_checkpoint(config))
         err = snapshot_check(snapshot, config->task, &rollout->spec, why, n);
     if (err) return err;
-    if (!config->random_policy) rollout_set_policy(rollout, snapshot->phi, 0);
+    if (!config->random_policy)
+        err = rollout_set_policy(rollout, &snapshot->policy, 0);
+    if (err) {
+        snprintf(why, n, "out of memory");
+        return err;
+    }
     summary_init(&evaluation->summary, &rollout->spec);
     return 0;
 }

@@ -74,8 +74,9 @@ static void allow_sizes(struct actor *a) {
     const struct wire_spec spec = {.obs_dim = (uint32_t)a->rollout.spec.obs_dim,
                                    .act_dim =
                                        (uint32_t)a->rollout.spec.act_dim};
-    size_t P = mlp_parameters(&a->rollout.shape);
-    size_t most = wire_max_size(&spec, a->config.batch, P);
+    const size_t floats =
+        policy_most_floats(&a->rollout.shape, (size_t)a->config.noise_set);
+    size_t most = wire_max_size(&spec, a->config.batch, floats);
     if (link_client_max_size(a->learner, most) != 0) {
         log_warn("messages of this run may be too long: %zu bytes", most);
     }
@@ -175,12 +176,26 @@ static void on_parameters(struct actor *a, const struct wire_parameters *p) {
         (a->config.lockstep && !(a->round_asked && p->round == a->round))) {
         return;
     }
-    size_t P = mlp_parameters(&a->rollout.shape);
-    if (p->count != P) {
-        log_warn("%zu parameters instead of %zu: ignored", p->count, P);
+    const struct mlp_shape *shape = &a->rollout.shape;
+    if (p->count != mlp_parameters(shape) || p->noise_count % shape->X != 0 ||
+        (p->observed != 0 && p->observed != shape->S)) {
+        log_warn("a policy of %zu parameters, noise of %zu and observations of "
+                 "%zu numbers does not fit %zu, %zu a row and %zu: ignored",
+                 p->count, p->noise_count, p->observed, mlp_parameters(shape),
+                 shape->X, shape->S);
         return;
     }
-    rollout_set_policy(&a->rollout, p->phi, p->version);
+    const struct policy policy = {.shape = *shape,
+                                  .phi = p->phi,
+                                  .alpha = p->alpha,
+                                  .n_noise = p->noise_count / shape->X,
+                                  .noise = p->noise,
+                                  .mean = p->mean,
+                                  .scale = p->scale};
+    if (rollout_set_policy(&a->rollout, &policy, p->version) != 0) {
+        log_warn("out of memory for a policy: asking again");
+        return;
+    }
     a->pulled_ms = 0;
     a->round_asked = false;
     a->has_policy = true;

@@ -84,7 +84,7 @@ static int write_state(const struct snapshot *snapshot, const float *s,
     mlp_forward(&snapshot->q, q, snapshot->theta, s, grid, 1, POINTS, 0, work);
     rng_init(&rng, seed, RNG_EVALUATOR, 1, 0, number);
     rng_fill_normal(&rng, xi, (size_t)2 * Q_FIGURE_ACTIONS);
-    policy_act(&snapshot->sampler, a, NULL, snapshot->phi, s, xi, 1,
+    policy_act(&snapshot->policy.shape, a, NULL, snapshot->phi, s, xi, 1,
                Q_FIGURE_ACTIONS, work);
     int err = write_csv(folder, "q", number, grid, q, POINTS, why, n);
     if (err) return err;

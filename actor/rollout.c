@@ -20,15 +20,15 @@ static int allocate(struct rollout *r) {
     r->start = calloc(E, sizeof(*r->start));
     r->s = calloc(E * S, sizeof(*r->s));
     r->next = calloc(E * S, sizeof(*r->next));
+    r->x = calloc(E * S, sizeof(*r->x));
     r->xi = calloc(E * A, sizeof(*r->xi));
     r->a = calloc(E * A, sizeof(*r->a));
     r->action = calloc(A, sizeof(*r->action));
-    r->phi = calloc(mlp_parameters(&r->shape), sizeof(*r->phi));
     r->ret = calloc(E, sizeof(*r->ret));
     r->length = calloc(E, sizeof(*r->length));
     r->ended = calloc(ROLLOUT_EPISODES, sizeof(*r->ended));
-    if (!r->states || !r->noise || !r->start || !r->s || !r->next || !r->xi ||
-        !r->a || !r->action || !r->phi || !r->ret || !r->length || !r->ended)
+    if (!r->states || !r->noise || !r->start || !r->s || !r->next || !r->x ||
+        !r->xi || !r->a || !r->action || !r->ret || !r->length || !r->ended)
         return -ENOMEM;
     return mlp_work_init(&r->work, &r->shape, E, E);
 }
@@ -90,8 +90,9 @@ void rollout_finish(struct rollout *r) {
         if (r->states[e]) r->class->destroy(r->states[e]);
     if (r->model) r->class->unload(r->model);
     free(r->states), free(r->noise), free(r->start);
-    free(r->s), free(r->next), free(r->xi), free(r->a), free(r->action);
-    free(r->phi), free(r->ret), free(r->length), free(r->ended);
+    free(r->s), free(r->next), free(r->x), free(r->xi), free(r->a),
+        free(r->action);
+    free(r->policy), free(r->ret), free(r->length), free(r->ended);
     mlp_work_finish(&r->work);
     *r = (struct rollout){0};
 }
@@ -103,24 +104,30 @@ void rollout_watch(struct rollout *r, rollout_watcher *watcher, void *user) {
     for (size_t e = 0; e < r->E; e++) watcher(user, e, 0, r->states[e], NULL);
 }
 
-void rollout_set_policy(struct rollout *r, const float *phi, uint64_t version) {
-    r->has_policy = phi != NULL;
-    if (phi) memcpy(r->phi, phi, sizeof(*phi) * mlp_parameters(&r->shape));
+int rollout_set_policy(struct rollout *r, const struct policy *policy,
+                       uint64_t version) {
+    struct policy *copy = policy ? policy_copy(policy) : NULL;
+    if (policy && !copy) return -ENOMEM;
+    free(r->policy);
+    r->policy = copy;
     r->version = version;
+    return 0;
 }
 
 /* a out (E, A) for the observations in r->s. */
 static void choose_actions(struct rollout *r) {
     const size_t A = r->spec.act_dim;
-    if (!r->has_policy) {
+    if (!r->policy) {
         for (size_t e = 0; e < r->E; e++)
             rng_fill_uniform(&r->noise[e], r->a + e * A, A, -1.0f, 1.0f);
         return;
     }
     // a stream an environment: what one does never depends on the others
     for (size_t e = 0; e < r->E; e++)
-        rng_fill_normal(&r->noise[e], r->xi + e * A, A);
-    policy_act(&r->shape, r->a, NULL, r->phi, r->s, r->xi, r->E, 1, &r->work);
+        policy_draw_noise(r->policy, r->xi + e * A, 1, &r->noise[e]);
+    policy_observe(r->policy, r->x, r->s, r->E);
+    policy_act(&r->shape, r->a, NULL, r->policy->phi, r->x, r->xi, r->E, 1,
+               &r->work);
 }
 
 static int check_finite(const struct rollout *r, size_t e, const float *x,

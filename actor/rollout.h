@@ -9,6 +9,7 @@
 #include "common/batch.h"
 #include "common/config.h"
 #include "common/mlp.h"
+#include "common/policy.h"
 #include "common/rng.h"
 
 /*
@@ -46,8 +47,7 @@ struct rollout {
     struct env_spec spec;
     struct mlp_shape shape; /* of the sampler */
     size_t E;
-    uint64_t version; /* policy that acts now */
-    bool has_policy;
+    uint64_t version;       /* policy that acts now */
     uint64_t steps;         /* transitions written */
     uint64_t episodes;      /* ended so far: the next one's number */
     uint64_t discarded;     /* transitions dropped as unstable */
@@ -58,15 +58,16 @@ struct rollout {
     void *watcher_user;
     uint64_t seed, rank;
     void *model;
-    void **states;     /* (E) */
-    struct rng *noise; /* (E) a stream an environment */
-    struct rng *start; /* (E) */
-    float *s, *next;   /* (E, S) */
-    float *xi, *a;     /* (E, A) */
-    double *action;    /* (A) */
-    float *phi;        /* (P) */
-    double *ret;       /* (E) of the running episode */
-    uint64_t *length;  /* (E) */
+    void **states;         /* (E) */
+    struct rng *noise;     /* (E) a stream an environment */
+    struct rng *start;     /* (E) */
+    float *s, *next;       /* (E, S) */
+    float *x;              /* (E, S) s as the networks see it */
+    float *xi, *a;         /* (E, A) */
+    double *action;        /* (A) */
+    struct policy *policy; /* our copy; NULL: uniform random actions */
+    double *ret;           /* (E) of the running episode */
+    uint64_t *length;      /* (E) */
     struct mlp_work work;
     size_t first, pending;         /* ring of ended episodes */
     struct rollout_episode *ended; /* (ROLLOUT_EPISODES) */
@@ -89,12 +90,12 @@ void rollout_watch(struct rollout *rollout, rollout_watcher *watcher,
                    void *user);
 
 /*
- * Act with phi (P, copied) from the next step on; P is
- * mlp_parameters(&rollout->shape). phi NULL, and before the first
- * call: uniform random actions.
+ * Act with policy (copied; of rollout->shape) from the next step on. NULL, and
+ * before the first call: uniform random actions. 0 or -ENOMEM: the old one
+ * goes on.
  */
-void rollout_set_policy(struct rollout *rollout, const float *phi,
-                        uint64_t version);
+int rollout_set_policy(struct rollout *rollout, const struct policy *policy,
+                       uint64_t version);
 
 /*
  * One step of every environment, in index order. Appends up to

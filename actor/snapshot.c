@@ -56,10 +56,11 @@ static int read_networks(struct snapshot *snapshot,
     const size_t S = ws->shape[0], H = ws->shape[1], A = wx->shape[0];
     const char *task = tensors_note(tensors, "task");
     snprintf(snapshot->task, sizeof(snapshot->task), "%s", task ? task : "");
-    snapshot->sampler = (struct mlp_shape){S, A, H, A};
+    snapshot->policy.shape = (struct mlp_shape){S, A, H, A};
     snapshot->q = (struct mlp_shape){S, A, H, 1};
-    int err =
-        read_network(&snapshot->phi, tensors, "f", &snapshot->sampler, why, n);
+    int err = read_network(&snapshot->phi, tensors, "f",
+                           &snapshot->policy.shape, why, n);
+    snapshot->policy.phi = snapshot->phi;
     if (err) return err;
     return read_network(&snapshot->theta, tensors, "q", &snapshot->q, why, n);
 }
@@ -103,7 +104,7 @@ int snapshot_check(const struct snapshot *snapshot, const char *task,
                  snapshot->file, snapshot->task, task);
         return -EINVAL;
     }
-    const struct mlp_shape *shape = &snapshot->sampler;
+    const struct mlp_shape *shape = &snapshot->policy.shape;
     if (shape->S != spec->obs_dim || shape->X != spec->act_dim) {
         snprintf(why, n,
                  "%s takes %zu observations and gives %zu actions, but the "

@@ -4,7 +4,7 @@
 #include <stddef.h>
 
 #include "actor/env.h"
-#include "common/mlp.h"
+#include "common/policy.h"
 
 /*
  * The two networks of a run's newest checkpoint, as far as playing needs them.
@@ -13,9 +13,10 @@
 struct snapshot {
     char file[64];               /* "0000000001-000000015000.safetensors" */
     char task[ENV_NAME_LEN];     /* that it was trained on */
-    struct mlp_shape sampler, q; /* X = A; Y = A and 1 */
-    float *phi;                  /* (P of sampler) "f.*" */
-    float *theta;                /* (P of q) "q.*" */
+    struct policy policy; /* what plays; its arrays are phi ... */
+    struct mlp_shape q;
+    float *phi;   /* (P of policy.shape) "f.*" */
+    float *theta; /* (P of q) "q.*" */
 };
 
 /*

@@ -55,10 +55,9 @@ static int check_method(const struct config *c, char *why, size_t n) {
     double factor;
     uint64_t updates;
     if (c->one_set && c->particles_fixed != c->particles_moved) {
-        return refuse(why, n, "one_set, and particles_fixed",
-                      c->particles_fixed,
-                      "both sets are one, so give particles_moved =",
-                      c->particles_moved);
+        return refuse(
+            why, n, "one_set, and particles_fixed", c->particles_fixed,
+            "both sets are one, so give particles_moved =", c->particles_moved);
     }
     if (config_alpha_ramp(c, &factor, &updates) != 0) {
         snprintf(why, n,

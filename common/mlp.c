@@ -271,6 +271,36 @@ void mlp_backward(const struct mlp_shape *shape, float *dp, float *dx,
     if (dp) add_gradients(shape, dp, dy, s, x, B, N, work);
 }
 
+void mlp_jacobian(const struct mlp_shape *shape, float *jacobian,
+                  const float *p, size_t B, size_t N, struct mlp_work *work) {
+    const size_t X = shape->X, H = shape->H, Y = shape->Y, rows = B * N;
+    const struct offsets o = offsets_of(shape);
+    const size_t most = CHUNK < work->rows ? CHUNK : work->rows;
+    const size_t step = most / X; // particles at a time
+    assert(rows <= work->rows && step > 0);
+
+    for (size_t from = 0; from < rows; from += step) {
+        const size_t n = rows - from < step ? rows - from : step;
+        // forward mode: a tangent (H) of each input through each layer
+        for (size_t t = 0; t < n * X; t++) {
+            float *tangent = work->d1 + t * H;
+            memcpy(tangent, p + o.wx + t % X * H, sizeof(float) * H);
+            mask(tangent, work->h1 + (from + t / X) * H, H);
+        }
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)(n * X),
+                    (int)H, (int)H, 1.0f, work->d1, (int)H, p + o.w2, (int)H,
+                    0.0f, work->d2, (int)H);
+        for (size_t t = 0; t < n * X; t++) {
+            const size_t r = from + t / X, i = t % X;
+            mask(work->d2 + t * H, work->h2 + r * H, H);
+            for (size_t k = 0; k < Y; k++) {
+                jacobian[(r * Y + k) * X + i] =
+                    dot(work->d2 + t * H, work->w3t + k * H, H);
+            }
+        }
+    }
+}
+
 int mlp_blas_setup(void) {
     openblas_set_num_threads(1);
     return openblas_get_parallel() == 0 ? -ENOTSUP : 0;

@@ -77,6 +77,17 @@ void mlp_backward(const struct mlp_shape *shape, float *dp, float *dx,
                   const float *dy, const float *p, const float *s,
                   const float *x, size_t B, size_t N, struct mlp_work *work);
 
+/*
+ * After mlp_forward() on the same arguments, which it leaves in place for
+ * mlp_backward(): the derivative of every output by every second input. X rows
+ * of the hidden layers a particle; work->rows >= X.
+ *
+ * jacobian  out (B, N, Y, X)  d y / d x
+ * p             (P)
+ */
+void mlp_jacobian(const struct mlp_shape *shape, float *jacobian,
+                  const float *p, size_t B, size_t N, struct mlp_work *work);
+
 /* Call once at start: OpenBLAS to one thread. Returns 0, or -ENOTSUP when
  * several of our threads may not call it (serial build, openblas_get_parallel()
  * == 0). */

@@ -2,8 +2,73 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "common/fastmath.h"
+
+static const float most_deviations = 10.0f;
+
+/* n floats behind *next, which moves on; NULL stays NULL. */
+static const float *append(float **next, const float *x, size_t n) {
+    if (!x) return NULL;
+    float *copy = *next;
+    memcpy(copy, x, sizeof(*x) * n);
+    *next += n;
+    return copy;
+}
+
+struct policy *policy_copy(const struct policy *policy) {
+    const size_t P = mlp_parameters(&policy->shape), S = policy->shape.S;
+    const size_t noise = policy->n_noise * policy->shape.X;
+    struct policy *copy =
+        malloc(sizeof(*copy) + sizeof(float) * (P + noise + 2 * S));
+    if (!copy) return NULL;
+    float *next = (float *)(copy + 1);
+    *copy = *policy;
+    copy->phi = append(&next, policy->phi, P);
+    copy->noise = noise > 0 ? append(&next, policy->noise, noise) : NULL;
+    copy->mean = append(&next, policy->mean, S);
+    copy->scale = append(&next, policy->scale, S);
+    return copy;
+}
+
+size_t policy_most_floats(const struct mlp_shape *shape, size_t noise_set) {
+    return mlp_parameters(shape) + (noise_set + 1) * shape->X + 2 * shape->S;
+}
+
+void policy_draw_noise(const struct policy *policy, float *xi, size_t n,
+                       struct rng *rng) {
+    const size_t A = policy->shape.X;
+    if (policy->n_noise == 0) {
+        rng_fill_normal(rng, xi, n * A);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t row = rng_below(rng, policy->n_noise);
+        memcpy(xi + i * A, policy->noise + row * A, sizeof(*xi) * A);
+    }
+}
+
+void policy_normalise(float *x, const float *s, const float *mean,
+                      const float *scale, size_t B, size_t S) {
+    if (!mean) {
+        memcpy(x, s, sizeof(*x) * B * S);
+        return;
+    }
+    for (size_t b = 0; b < B; b++) {
+        for (size_t i = 0; i < S; i++) {
+            const float z = (s[b * S + i] - mean[i]) * scale[i];
+            x[b * S + i] = fminf(fmaxf(z, -most_deviations), most_deviations);
+        }
+    }
+}
+
+void policy_observe(const struct policy *policy, float *x, const float *s,
+                    size_t B) {
+    policy_normalise(x, s, policy->mean, policy->scale, B, policy->shape.S);
+}
 
 void policy_act(const struct mlp_shape *shape, float *a, float *u,
                 const float *phi, const float *s, const float *xi, size_t B,
@@ -29,5 +94,60 @@ void policy_squash_score(float *g, const float *u, float alpha, size_t n) {
     for (size_t i = 0; i < n; i++) {
         const float t = fastmath_tanh(u[i]);
         g[i] = g[i] * (1.0f - t * t) - 2.0f * alpha * t;
+    }
+}
+
+/*
+ * log|det| of m (A, A), overwritten, by LU with partial pivoting: the sum of
+ * log|pivot|. negative out. INFINITY stands for a degenerate one: a pivot that
+ * is 0 or not finite.
+ */
+static float log_determinant(float *m, size_t A, bool *negative) {
+    float sum = 0.0f;
+    *negative = false;
+    for (size_t k = 0; k < A; k++) {
+        size_t best = k;
+        for (size_t r = k + 1; r < A; r++) {
+            if (fabsf(m[r * A + k]) > fabsf(m[best * A + k])) best = r;
+        }
+        const float pivot = m[best * A + k];
+        if (pivot == 0.0f || !isfinite(pivot)) return INFINITY;
+        sum += logf(fabsf(pivot));
+        *negative ^= (pivot < 0.0f) ^ (best != k);
+        for (size_t c = k; c < A; c++) {
+            const float kept = m[k * A + c];
+            m[k * A + c] = m[best * A + c];
+            m[best * A + c] = kept;
+        }
+        for (size_t r = k + 1; r < A; r++) {
+            const float factor = m[r * A + k] / pivot;
+            for (size_t c = k + 1; c < A; c++) {
+                m[r * A + c] -= factor * m[k * A + c];
+            }
+        }
+    }
+    return sum;
+}
+
+void policy_log_density(float *log_q, struct policy_determinants *seen,
+                        const float *xi, const float *u, float *jacobian,
+                        size_t n, size_t A) {
+    const float log_sqrt_2pi = 0.91893853320f;
+    for (size_t i = 0; i < n; i++) {
+        bool negative;
+        const float log_det =
+            log_determinant(jacobian + i * A * A, A, &negative);
+        const bool degenerate = !isfinite(log_det);
+        if (seen) {
+            seen->degenerate += degenerate;
+            seen->negative += negative && !degenerate;
+        }
+        float log_normal = 0.0f;
+        for (size_t k = 0; k < A; k++) {
+            log_normal -= 0.5f * xi[i * A + k] * xi[i * A + k] + log_sqrt_2pi;
+        }
+        log_q[i] = degenerate
+                       ? INFINITY
+                       : log_normal - log_det - policy_log_squash(u + i * A, A);
     }
 }

@@ -7,6 +7,7 @@
 #include "common/batch.h"
 #include "common/config.h"
 #include "common/mlp.h"
+#include "common/policy.h"
 #include "common/rng.h"
 #include "common/tensors.h"
 
@@ -75,8 +76,9 @@ int algorithm_update(struct algorithm *algorithm, const struct batch *batch,
 
 uint64_t algorithm_updates(const struct algorithm *algorithm);
 
-/* The sampler to act with: averaged when sampler_average > 0. Borrowed (P). */
-const float *algorithm_sampler(const struct algorithm *algorithm);
+/* What acts: the sampler (averaged when sampler_average > 0), its noise and
+ * temperature. Borrowed until the next update. */
+struct policy algorithm_policy(const struct algorithm *algorithm);
 const struct mlp_shape *algorithm_sampler_shape(const struct algorithm *a);
 const struct mlp_shape *algorithm_q_shape(const struct algorithm *a);
 

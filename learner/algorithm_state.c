@@ -170,8 +170,9 @@ uint64_t algorithm_updates(const struct algorithm *alg) {
     return alg->updates;
 }
 
-const float *algorithm_sampler(const struct algorithm *alg) {
-    return alg->f.slow;
+struct policy algorithm_policy(const struct algorithm *alg) {
+    return (struct policy){
+        .shape = alg->f.shape, .phi = alg->f.slow, .alpha = alg->alpha};
 }
 
 const struct mlp_shape *algorithm_sampler_shape(const struct algorithm *alg) {

@@ -213,9 +213,9 @@ static void on_parameters(struct learner *learner,
         const uint64_t version =
             learner->state.generation << 40 | result->updates;
         rc = publish_set(&learner->publish, version, learner->lockstep.round,
-                         result->phi, result->count);
+                         result->policy);
     }
-    free(result->phi);
+    free(result->policy);
     if (rc == 0) {
         learner->published_updates = result->updates;
     } else {

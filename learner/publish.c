@@ -15,11 +15,19 @@ void publish_finish(struct publish *publish) {
 }
 
 int publish_set(struct publish *publish, uint64_t version, uint64_t round,
-                const float *phi, size_t count) {
+                const struct policy *policy) {
     const struct wire_message message = {
         .type = WIRE_PARAMETERS,
-        .parameters = {
-            .version = version, .round = round, .phi = phi, .count = count}};
+        .parameters = {.version = version,
+                       .round = round,
+                       .alpha = policy->alpha,
+                       .phi = policy->phi,
+                       .count = mlp_parameters(&policy->shape),
+                       .noise = policy->noise,
+                       .noise_count = policy->n_noise * policy->shape.X,
+                       .mean = policy->mean,
+                       .scale = policy->scale,
+                       .observed = policy->mean ? policy->shape.S : 0}};
     struct link_packed packed;
     int rc = link_packed_init(&packed, publish->server->self, &message);
     if (rc != 0) return rc;

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/policy.h"
 #include "proto/link.h"
 
 /*
@@ -27,10 +28,10 @@ void publish_init(struct publish *publish, struct link_server *server,
                   double rate);
 void publish_finish(struct publish *publish);
 
-/* phi (count), copied. round: of lockstep, else 0. 0 or -ENOMEM (the old
- * version stays). */
+/* policy is copied. round: of lockstep, else 0. 0 or -ENOMEM (the old version
+ * stays). */
 int publish_set(struct publish *publish, uint64_t version, uint64_t round,
-                const float *phi, size_t count);
+                const struct policy *policy);
 
 /*
  * Answer GetParameters(have): NotModified, Parameters, or -EAGAIN when nothing

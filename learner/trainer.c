@@ -14,7 +14,7 @@ struct trainer {
     struct algorithm *algorithm; /* the thread's, once it runs */
     struct algorithm_noise noise;
     struct rng rng;
-    size_t count; /* sampler's parameters */
+    size_t floats; /* the most of a policy */
     void (*wake)(void *data);
     void *data;
     pthread_t thread;
@@ -59,14 +59,9 @@ static void do_update(struct trainer *trainer, const struct trainer_job *job,
 
 static void do_parameters(struct trainer *trainer,
                           struct trainer_result *result) {
-    result->phi = malloc(trainer->count * sizeof(*result->phi));
-    if (result->phi == NULL) {
-        result->error = -ENOMEM;
-        return;
-    }
-    memcpy(result->phi, algorithm_sampler(trainer->algorithm),
-           trainer->count * sizeof(*result->phi));
-    result->count = trainer->count;
+    const struct policy policy = algorithm_policy(trainer->algorithm);
+    result->policy = policy_copy(&policy);
+    if (result->policy == NULL) result->error = -ENOMEM;
 }
 
 static void do_checkpoint(struct trainer *trainer,
@@ -145,8 +140,8 @@ static int prepare(struct trainer *trainer, const struct config *config,
                    const struct checkpoint *resume, char *why, size_t n) {
     trainer->algorithm = algorithm_new(config, S, A, threads);
     if (trainer->algorithm == NULL) return -ENOMEM;
-    trainer->count =
-        mlp_parameters(algorithm_sampler_shape(trainer->algorithm));
+    trainer->floats = policy_most_floats(
+        algorithm_sampler_shape(trainer->algorithm), (size_t)config->noise_set);
     rng_init(&trainer->rng, config->seed, RNG_LEARNER, 0, 0,
              ALGORITHM_STREAM_NOISE);
     int rc = algorithm_noise_init(&trainer->noise, trainer->algorithm);
@@ -206,7 +201,7 @@ bool trainer_next(struct trainer *trainer, struct trainer_result *result) {
 }
 
 size_t trainer_parameters(const struct trainer *trainer) {
-    return trainer->count;
+    return trainer->floats;
 }
 
 void trainer_stop(struct trainer *trainer) {
@@ -219,7 +214,7 @@ void trainer_stop(struct trainer *trainer) {
 
     struct trainer_result result;
     while (trainer_next(trainer, &result)) {
-        free(result.phi);
+        free(result.policy);
         checkpoint_free(result.checkpoint);
     }
     free_trainer(trainer);

@@ -18,7 +18,7 @@ struct trainer;
 
 enum trainer_kind {
     TRAINER_UPDATE,     /* one update on rows */
-    TRAINER_PARAMETERS, /* a copy of the sampler to act with */
+    TRAINER_PARAMETERS, /* a copy of the policy to act with */
     TRAINER_CHECKPOINT, /* a copy of everything */
 };
 
@@ -36,8 +36,7 @@ struct trainer_result {
     uint64_t updates; /* done when the job was */
     double seconds;   /* it took */
     struct algorithm_figures figures; /* UPDATE */
-    float *phi; /* PARAMETERS: (count) malloc'ed, the receiver's */
-    size_t count;
+    struct policy *policy; /* PARAMETERS: malloc'ed, the receiver's */
     struct checkpoint *checkpoint; /* CHECKPOINT: the receiver's; its
                                       learning part and counters are filled */
 };
@@ -67,7 +66,7 @@ void trainer_submit(struct trainer *trainer, const struct trainer_job *job);
 /* The next result; false: none waits. */
 bool trainer_next(struct trainer *trainer, struct trainer_result *result);
 
-/* Parameters of the sampler, for message sizes. */
+/* The most floats of a policy, for message sizes. */
 size_t trainer_parameters(const struct trainer *trainer);
 
 /* End the thread after the job at hand, drop the others, free. NULL is fine. */

@@ -62,6 +62,7 @@ struct wire_hello {
 
 struct wire_welcome {
     uint64_t rank;
+    uint64_t ordinal;    /* peers of the same role with a lower rank */
     const char *options; /* shared options, config_apply_shared(); not terminated */
     size_t options_len;
     struct wire_topology topology;
@@ -105,10 +106,16 @@ struct wire_get_parameters {
     uint64_t have, round; /* version; round 0 outside lockstep */
 };
 
+/* A policy (common/policy.h); its columns are borrowed from the message. */
 struct wire_parameters {
     uint64_t version, round;
-    const float *phi; /* (P) sampler; borrowed from the message */
-    size_t count;     /* P */
+    float alpha;        /* temperature, > 0 */
+    const float *phi;   /* (P) sampler */
+    size_t count;       /* P */
+    const float *noise; /* (n, A) what xi is drawn from */
+    size_t noise_count; /* n A; 0: xi ~ N(0, I) */
+    const float *mean, *scale; /* (S) of observations */
+    size_t observed;    /* S; 0: observations are taken as they are */
 };
 
 /* rows.version is a column; rows.n >= 1, S and A as the rows say. */

@@ -212,6 +212,7 @@ static int hello_in(const struct wire_in *in, const Softq__Hello *from,
 static int welcome_in(const struct wire_in *in, const Softq__Welcome *from,
                       struct wire_welcome *to) {
     to->rank = from->rank;
+    to->ordinal = from->ordinal;
     int rc =
         lines_in(in, "options", &from->options, &to->options, &to->options_len);
     return rc != 0 ? rc : topology_in(in, from->topology, &to->topology);
@@ -257,17 +258,43 @@ static int heartbeat_in(const struct wire_in *in, const Softq__Heartbeat *from,
     return counters_in(in, from->counters, &to->counters);
 }
 
+/* A column of finite numbers, of any length; NULL when there are none. */
+static int floats_in(const struct wire_in *in, const char *what,
+                     const ProtobufCBinaryData *from, const float **to,
+                     size_t *n) {
+    if (from->len % sizeof(float) != 0) {
+        return bad(in, "%s has %zu bytes, which is no whole number of floats",
+                   what, from->len);
+    }
+    *n = from->len / sizeof(float);
+    *to = *n > 0 ? (const float *)from->data : NULL;
+    return finite_in(in, what, *to, *n, 1);
+}
+
 static int parameters_in(const struct wire_in *in,
                          const Softq__Parameters *from,
                          struct wire_parameters *to) {
-    if (from->phi.len == 0 || from->phi.len % sizeof(float) != 0) {
-        return bad(in, "%zu bytes of parameters", from->phi.len);
-    }
+    if (from->phi.len == 0) return bad(in, "no parameters");
     to->version = from->version;
     to->round = from->round;
-    to->count = from->phi.len / sizeof(float);
-    to->phi = (const float *)from->phi.data;
-    return finite_in(in, "phi", to->phi, to->count, 1);
+    to->alpha = from->alpha;
+    if (!isfinite(to->alpha)) return not_finite(in, "alpha", 0);
+    if (!(to->alpha > 0.0f)) return bad(in, "alpha is not above 0");
+    if (from->mean.len != from->scale.len) {
+        return bad(in, "mean and scale of %zu and %zu bytes", from->mean.len,
+                   from->scale.len);
+    }
+    int rc = floats_in(in, "phi", &from->phi, &to->phi, &to->count);
+    if (rc == 0) {
+        rc = floats_in(in, "noise", &from->noise, &to->noise, &to->noise_count);
+    }
+    if (rc == 0) {
+        rc = floats_in(in, "mean", &from->mean, &to->mean, &to->observed);
+    }
+    if (rc == 0) {
+        rc = floats_in(in, "scale", &from->scale, &to->scale, &to->observed);
+    }
+    return rc;
 }
 
 static int insert_in(const struct wire_in *in, const Softq__Insert *from,

@@ -118,6 +118,7 @@ static void welcome_out(const struct wire_welcome *from, struct wire_out *out) {
     Softq__Welcome *to = &out->body.welcome;
     softq__welcome__init(to);
     to->rank = from->rank;
+    to->ordinal = from->ordinal;
     to->options = column(from->options, from->options_len);
     topology_out(&from->topology, out);
     to->topology = &out->topology;
@@ -153,7 +154,11 @@ static void parameters_out(const struct wire_parameters *from,
     softq__parameters__init(to);
     to->version = from->version;
     to->round = from->round;
+    to->alpha = from->alpha;
     to->phi = column(from->phi, from->count * sizeof(float));
+    to->noise = column(from->noise, from->noise_count * sizeof(float));
+    to->mean = column(from->mean, from->observed * sizeof(float));
+    to->scale = column(from->scale, from->observed * sizeof(float));
 }
 
 static void insert_out(const struct wire_insert *from, struct wire_out *out) {

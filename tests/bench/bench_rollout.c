@@ -86,7 +86,8 @@ static void bench_task(const char *task, size_t environments, double seconds) {
     printf(" task %.0f,", measure(step_task, &bench, seconds));
     printf(" %zu random %.0f,", environments,
            measure(step_rollout, &bench, seconds) * (double)environments);
-    rollout_set_policy(&bench.rollout, phi, 1);
+    const struct policy policy = {.shape = bench.rollout.shape, .phi = phi};
+    rollout_set_policy(&bench.rollout, &policy, 1);
     printf(" %zu with the sampler %.0f steps/s\n", environments,
            measure(step_rollout, &bench, seconds) * (double)environments);
     free(phi);

@@ -65,7 +65,7 @@ static int judge(struct algorithm *alg) {
 }
 
 /* Play config->evaluation_episodes and print where they ended. */
-static int evaluate(const struct config *config, const float *phi) {
+static int evaluate(const struct config *config, const struct policy *policy) {
     struct rollout rollout;
     struct rollout_episode ended[16];
     char why[200];
@@ -75,7 +75,7 @@ static int evaluate(const struct config *config, const float *phi) {
         fprintf(stderr, "%s\n", why);
         return -1;
     }
-    rollout_set_policy(&rollout, phi, 0);
+    if (rollout_set_policy(&rollout, policy, 0)) return -1;
     while (total < config->evaluation_episodes) {
         if (rollout_step(&rollout, NULL, why, sizeof(why)) < 0) return -1;
         const size_t n = rollout_take(&rollout, ended, 16);
@@ -104,7 +104,8 @@ static int evaluate(const struct config *config, const float *phi) {
 }
 
 static int report(const struct config *config, struct algorithm *alg) {
-    if (evaluate(config, algorithm_sampler(alg)) < 0) return 3;
+    const struct policy policy = algorithm_policy(alg);
+    if (evaluate(config, &policy) < 0) return 3;
     return strcmp(config->task, "multigoal") == 0 ? judge(alg) : 0;
 }
 
@@ -134,7 +135,8 @@ int main(int argc, char **argv) {
         return 1;
     }
     rng_init(&rng, config.seed, RNG_LEARNER, 1, 0, 0);
-    rollout_set_policy(&rollout, algorithm_sampler(alg), 0);
+    struct policy policy = algorithm_policy(alg);
+    if (rollout_set_policy(&rollout, &policy, 0)) return 1;
 
     const double start = now();
     for (uint64_t update = 0; update < config.max_updates; update++) {
@@ -150,7 +152,8 @@ int main(int argc, char **argv) {
             return 3;
         }
         if (update % STALE == 0) {
-            rollout_set_policy(&rollout, algorithm_sampler(alg), update);
+            policy = algorithm_policy(alg);
+            if (rollout_set_policy(&rollout, &policy, update)) return 1;
         }
         if ((update + 1) % 2500 == 0 && config.progress != PROGRESS_NONE) {
             printf("%llu updates, %.1f s: Q loss %.2f mean %.1f, D %.2f\n",

@@ -11,6 +11,8 @@ static uint8_t flags[ROWS] = {0, BATCH_TERMINAL, BATCH_TRUNCATED};
 static uint64_t version[ROWS] = {1, (uint64_t)2 << 40 | 7, UINT64_MAX};
 
 static float phi[5] = {1, -2, 3, -4, 0.125f};
+static float noise[4] = {0.5f, -1, 2, 0};
+static float mean[3] = {1, 2, -3}, scale[3] = {1, 0.5f, 4};
 static struct wire_shard shards[2] = {
     {0, "ipc:///run/user/1000/softq/a/shard-0", 0x1234, WIRE_SHARD_LISTED},
     {7, "tcp://10.0.0.1:5567", UINT64_MAX, WIRE_SHARD_DEAD},
@@ -43,7 +45,7 @@ static void fill_bodies(struct wire_message *m) {
     m[WIRE_HELLO - 1].hello =
         (struct wire_hello){WIRE_SHARD, "0.1.0", "tcp://*:5560", 3};
     m[WIRE_WELCOME - 1].welcome =
-        (struct wire_welcome){4, "gamma = 0.99\n", 13, topology()};
+        (struct wire_welcome){4, 1, "gamma = 0.99\n", 13, topology()};
     m[WIRE_REFUSED - 1].refused = (struct wire_refused){
         WIRE_INSERT, 41, WIRE_CODE_STALE, "seq 41 is below the mask"};
     m[WIRE_READY - 1].ready = (struct wire_spec){8, 2};
@@ -55,7 +57,8 @@ static void fill_bodies(struct wire_message *m) {
     m[WIRE_GET_PARAMETERS - 1].get_parameters =
         (struct wire_get_parameters){(uint64_t)3 << 40 | 5, 6};
     m[WIRE_PARAMETERS - 1].parameters =
-        (struct wire_parameters){(uint64_t)3 << 40 | 6, 7, phi, 5};
+        (struct wire_parameters){(uint64_t)3 << 40 | 6, 7, 0.5f, phi, 5, noise,
+                                 4, mean, scale, 3};
     m[WIRE_NOT_MODIFIED - 1].not_modified = 77;
     m[WIRE_INSERT - 1].insert = (struct wire_insert){0xABCDEF, 21, 2, rows()};
     m[WIRE_INSERTED - 1].answer = (struct wire_answer){0xABCDEF, 21};

@@ -115,6 +115,7 @@ static void send_parameters(struct house *h, uint64_t round) {
     struct wire_message m = {.type = WIRE_PARAMETERS,
                              .parameters = {.version = UINT64_C(1) << 40,
                                             .round = round,
+                                            .alpha = 1,
                                             .phi = h->phi,
                                             .count = mlp_parameters(&shape)}};
     h->round = round;

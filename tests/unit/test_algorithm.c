@@ -264,7 +264,7 @@ static void without_averaging_the_sampler_itself_acts(void **state) {
     learner_run(&x, 3);
     const size_t n = algorithm_tensors(x.alg, entries);
     const float *phi = find(entries, n, "f_train.ws")->data;
-    assert_memory_equal(algorithm_sampler(x.alg), phi,
+    assert_memory_equal(algorithm_policy(x.alg).phi, phi,
                         sizeof(float) *
                             mlp_parameters(algorithm_sampler_shape(x.alg)));
     learner_finish(&x);

@@ -257,7 +257,7 @@ static void a_packed_message_goes_to_many(void **state) {
     float phi[3] = {1, 2, 3};
     struct wire_message parameters = {
         .type = WIRE_PARAMETERS,
-        .parameters = {.version = 5, .phi = phi, .count = 3}};
+        .parameters = {.version = 5, .alpha = 1, .phi = phi, .count = 3}};
     struct link_packed packed;
     assert_int_equal(link_packed_init(&packed, &b->server_self, &parameters),
                      0);
@@ -513,7 +513,7 @@ static void a_message_above_the_limit_is_dropped(void **state) {
     size_t count = (5u << 20) / sizeof(float);
     float *phi = calloc(count, sizeof(float));
     struct wire_message parameters = {
-        .type = WIRE_PARAMETERS, .parameters = {.phi = phi, .count = count}};
+        .type = WIRE_PARAMETERS, .parameters = {.alpha = 1, .phi = phi, .count = count}};
     link_server_send(&b->server, &b->from, &parameters);
     run_until(b, client_bad);
     assert_int_equal(link_client_max_size(&b->client, 6u << 20), 0);

@@ -7,6 +7,12 @@
 
 enum { E = 5, UNITS = 12 };
 
+/* Acts with phi and fresh noise. */
+static void set_policy(struct rollout *r, const float *phi, uint64_t version) {
+    const struct policy policy = {.shape = r->shape, .phi = phi, .alpha = 1.0f};
+    assert_int_equal(rollout_set_policy(r, &policy, version), 0);
+}
+
 static struct config settings(const char *task) {
     struct config config = {
         .seed = 4, .units = UNITS, .environments = E, .horizon = 7};
@@ -57,7 +63,7 @@ static void rows_chain_within_an_episode(void **unused) {
     struct batch batch;
     start(&r, &config, 0, 0);
     float *phi = some_policy(&r, 0.3f);
-    rollout_set_policy(&r, phi, 1);
+    set_policy(&r, phi, 1);
     fill_batch(&batch, &r, 40 * E);
     run(&r, &batch, 40);
 
@@ -110,9 +116,9 @@ static void rows_carry_the_policy_that_acted(void **unused) {
     start(&r, &config, 0, 0);
     float *phi = some_policy(&r, 0.1f);
     fill_batch(&batch, &r, 4 * E);
-    rollout_set_policy(&r, phi, ((uint64_t)3 << 40) | 17);
+    set_policy(&r, phi, ((uint64_t)3 << 40) | 17);
     run(&r, &batch, 2);
-    rollout_set_policy(&r, phi, ((uint64_t)3 << 40) | 18);
+    set_policy(&r, phi, ((uint64_t)3 << 40) | 18);
     run(&r, &batch, 2);
     for (size_t i = 0; i < batch.n; i++)
         assert_true(batch.version[i] ==
@@ -132,7 +138,7 @@ static void a_rollout_is_a_function_of_its_keys(void **unused) {
         config.seed = i == 2 ? 5 : 4;
         start(&r, &config, i == 3, i == 4);
         float *phi = some_policy(&r, 0.2f);
-        rollout_set_policy(&r, phi, 1);
+        set_policy(&r, phi, 1);
         fill_batch(&batch[i], &r, 20 * E);
         run(&r, &batch[i], 20);
         rollout_finish(&r);
@@ -179,7 +185,7 @@ static void episodes_sum_the_rows(void **unused) {
     struct rollout_episode episodes[64];
     start(&r, &config, 0, 0);
     float *phi = some_policy(&r, 0.6f); // bold enough to reach goals
-    rollout_set_policy(&r, phi, 3);
+    set_policy(&r, phi, 3);
     fill_batch(&batch, &r, 200);
     run(&r, &batch, 200);
     const size_t n = rollout_take(&r, episodes, 64);
@@ -235,7 +241,7 @@ static void a_non_finite_action_is_an_error(void **unused) {
     start(&r, &config, 2, 0);
     float *phi = some_policy(&r, 1.0f);
     phi[mlp_parameters(&r.shape) - 1] = NAN;
-    rollout_set_policy(&r, phi, 1);
+    set_policy(&r, phi, 1);
     assert_int_equal(rollout_step(&r, NULL, why, sizeof(why)), -EDOM);
     assert_non_null(strstr(why, "rank 2"));
     rollout_finish(&r);

@@ -88,6 +88,7 @@ static void assert_same(const struct wire_message *x,
     switch (x->type) {
     case WIRE_WELCOME:
         assert_true(x->welcome.rank == y->welcome.rank);
+        assert_true(x->welcome.ordinal == y->welcome.ordinal);
         assert_int_equal(x->welcome.options_len, y->welcome.options_len);
         assert_memory_equal(x->welcome.options, y->welcome.options,
                             x->welcome.options_len);
@@ -102,6 +103,15 @@ static void assert_same(const struct wire_message *x,
         assert_int_equal(x->parameters.count, y->parameters.count);
         assert_memory_equal(x->parameters.phi, y->parameters.phi,
                             x->parameters.count * 4);
+        assert_true(x->parameters.alpha == y->parameters.alpha);
+        assert_int_equal(x->parameters.noise_count, y->parameters.noise_count);
+        assert_memory_equal(x->parameters.noise, y->parameters.noise,
+                            x->parameters.noise_count * 4);
+        assert_int_equal(x->parameters.observed, y->parameters.observed);
+        assert_memory_equal(x->parameters.mean, y->parameters.mean,
+                            x->parameters.observed * 4);
+        assert_memory_equal(x->parameters.scale, y->parameters.scale,
+                            x->parameters.observed * 4);
         break;
     case WIRE_INSERT:
         assert_true(x->insert.epoch == y->insert.epoch);
