@@ -22,40 +22,66 @@
 #include "common/policy.h"
 #include "learner/adam.h"
 #include "learner/algorithm_state.h"
+#include "learner/schedule.h"
 #include "learner/soft_value.h"
 #include "learner/svgd.h"
 
+/* ---- the soft value of the next state ---- */
+
 /*
- * Twins: whether x is the one that counts. A NaN is below everything, so that
- * no comparison hides it.
+ * V(s') (VHAT) of rows [b, b + n) of the slice by uniform proposals,
+ *
+ *   a_j ~ uniform on [-1, 1]^A,   log q(a_j) = -A log 2
  */
-static bool is_smaller(float x, float than) {
-    return !(isnan(than) || x >= than);
+static void value_by_uniform(const struct algorithm *alg,
+                             struct algorithm_slice *at, size_t b, size_t n) {
+    const size_t V = alg->V, A = alg->A;
+    const bool shared = alg->config.shared_proposals;
+    const float *a_j = alg->noise->proposals;
+    const float log_q = soft_value_uniform_log_density(A);
+    if (!shared) a_j += (at->from + b) * V * A;
+
+    critic_next(alg, at, a_j, b, n, V, shared);
+    for (size_t j = 0; j < n * V; j++) at->log_q[j] = log_q;
+    soft_value(at->v + b, at->q_next, at->log_q, alg->log_measure, alg->alpha,
+               n, V);
 }
 
-/* Qbar(s', a_j) at every proposal: of twins the smaller, for (VHAT). */
-static void evaluate_proposals(const struct algorithm *alg,
-                               struct algorithm_slice *at) {
-    const struct algorithm_network *q = alg->q;
-    const float *next = alg->batch->next + at->from * alg->S;
-    const float *a_j = alg->noise->proposals;
-    const size_t B = at->B, V = alg->V;
+/*
+ * The same by the sampler's own actions, which lie where exp(Q / alpha) does:
+ *
+ *   u_j = f(s', xi_j),   a_j = tanh u_j,   log q(a_j) by du/dxi
+ *
+ * A state whose proposals are all degenerate takes uniform ones.
+ */
+static void value_by_sampler(const struct algorithm *alg,
+                             struct algorithm_slice *at) {
+    const size_t B = at->B, W = alg->W, A = alg->A;
+    const struct network *f = &alg->f;
+    const float *next = alg->next + at->from * alg->S;
+    const float *xi = alg->noise->xi_value + at->from * W * A;
 
-    mlp_forward(&q[0].shape, at->q_next, q[0].slow, next, a_j, B, V, 1,
-                &at->work);
-    if (alg->n_q == 1) return;
-    mlp_forward(&q[1].shape, at->twin_next, q[1].slow, next, a_j, B, V, 1,
-                &at->work);
-    for (size_t i = 0; i < B * V; i++) {
-        if (is_smaller(at->twin_next[i], at->q_next[i]))
-            at->q_next[i] = at->twin_next[i];
+    policy_act(&f->shape, at->next_a, at->next_u, f->p, next, xi, B, W,
+               &at->work);
+    mlp_jacobian(&f->shape, at->jacobian, f->p, B, W, &at->work);
+    policy_log_density(at->log_q, &at->sum.seen, xi, at->next_u, at->jacobian,
+                       B * W, A);
+    critic_next(alg, at, at->next_a, 0, B, W, 0);
+    soft_value(at->v, at->q_next, at->log_q, alg->log_measure, alg->alpha, B,
+               W);
+    for (size_t b = 0; b < B; b++) {
+        if (at->v[b] == -INFINITY) value_by_uniform(alg, at, b, 1);
     }
+}
+
+static bool sampler_proposes(const struct algorithm *alg) {
+    return alg->config.value_proposals == PROPOSALS_SAMPLER &&
+           alg->updates >= alg->config.proposal_switch;
 }
 
 /*
  * The gradient of JQ on one slice of the minibatch (s, a, r, s'):
  *
- *   a_j ~ uniform on [-1, 1]^A
  *   V(s') ~= alpha log( 1/V sum_j exp(Qbar(s', a_j) / alpha) / q(a_j) )  (VHAT)
  *   target = reward_scale r + gamma (1 - terminal) V(s')                 (B)
  *   JQ     = 1/2 mean( Q(s, a) - target )^2                              (JQ)
@@ -65,98 +91,132 @@ static void evaluate_proposals(const struct algorithm *alg,
 static void q_slice(void *arg, size_t index) {
     struct algorithm *alg = arg;
     struct algorithm_slice *at = &alg->slices[index];
-    const struct batch *rows = alg->batch;
-    const float *s = rows->s + at->from * alg->S;
-    const float *a = rows->a + at->from * alg->A;
-    const float *r = rows->r + at->from;
-    const uint8_t *flags = rows->flags + at->from;
-    const float log_q = soft_value_uniform_log_density(alg->A);
-    const float alpha = alg->alpha, gamma = alg->gamma;
-    const float scale = alg->reward_scale;
-    const size_t B = at->B;
+    const float *r = alg->batch->r + at->from;
+    const uint8_t *flags = alg->batch->flags + at->from;
 
-    // Qbar(s', a_j), then V(s') (VHAT), then its backup (B)
-    evaluate_proposals(alg, at);
-    soft_value(at->v, at->q_next, log_q, alpha, B, alg->V);
-    soft_value_target(at->target, r, flags, at->v, scale, gamma, B);
-
-    // Q(s, a), its error and the gradient of that (JQ)
-    at->loss = at->q_sum = at->target_sum = 0.0;
-    for (size_t i = 0; i < alg->n_q; i++) {
-        const struct algorithm_network *q = &alg->q[i];
-        mlp_forward(&q->shape, at->q, q->p, s, a, B, 1, 0, &at->work);
-        at->loss += soft_value_error(at->dq, at->q, at->target, B, alg->rows);
-        memset(at->gradient[i], 0, sizeof(float) * q->P);
-        mlp_backward(&q->shape, at->gradient[i], NULL, at->dq, q->p, s, a, B, 1,
-                     &at->work);
-        for (size_t b = 0; b < B; b++) at->q_sum += (double)at->q[b];
+    if (alg->config.algorithm == ALGORITHM_DDPG) {
+        ddpg_value(alg, at);
+    } else if (sampler_proposes(alg)) {
+        value_by_sampler(alg, at);
+    } else {
+        value_by_uniform(alg, at, 0, at->B);
     }
-    for (size_t b = 0; b < B; b++) at->target_sum += (double)at->target[b];
+    soft_value_target(at->target, r, flags, at->v, alg->reward_scale,
+                      alg->gamma, at->B);
+    critic_regress(alg, at);
 }
 
-/* Q(s, a) and dQ/da of one network at the fixed particles. */
-static void q_slope(const struct algorithm *alg, struct algorithm_slice *at,
-                    const struct algorithm_network *q, const float *s,
-                    float *value, float *slope) {
-    mlp_forward(&q->shape, value, q->p, s, at->fixed_a, at->B, alg->K, 0,
-                &at->work);
-    mlp_backward(&q->shape, NULL, slope, at->ones, q->p, s, at->fixed_a, at->B,
-                 alg->K, &at->work);
+/* ---- the sampler ---- */
+
+/* Automatic temperature: the entropy of the fixed particles' actions. */
+static void measure_entropy(const struct algorithm *alg,
+                            struct algorithm_slice *at, const float *xi) {
+    const size_t n = at->B * alg->K;
+    mlp_jacobian(&alg->f.shape, at->jacobian, alg->f.p, at->B, alg->K,
+                 &at->work);
+    policy_log_density(at->log_pi, &at->sum.seen, xi, at->fixed_u, at->jacobian,
+                       n, alg->A);
+    for (size_t j = 0; j < n; j++) {
+        if (at->log_pi[j] == INFINITY) continue;
+        at->sum.entropy -= (double)at->log_pi[j];
+        at->sum.entropies++;
+    }
+}
+
+/*
+ * svgd_space = action, as the released code: at->g = dQ/da in, out
+ *
+ *   grad_a [ Q + alpha sum log(1 - a^2 + 1e-6) ]
+ */
+static void action_score(struct algorithm_slice *at, float alpha, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        const float a = at->fixed_a[i];
+        at->g[i] -= 2.0f * alpha * a / (1.0f - a * a + 1e-6f);
+    }
 }
 
 /*
  * g_j = grad_u [ Q(s, tanh u) + alpha sum log(1 - tanh^2 u) ] at the fixed
- * particles u = x_j = f(s, xi_j): the slope of log pi(u|s), times alpha.
- * Twins: the slope of the Q that is the smaller there.
+ * particles u = x_j = f(s, xi_j): the slope of log pi(u|s), times alpha; with
+ * svgd_alpha_ramp over its factor. Twins: the slope of the Q that is the
+ * smaller there.
  */
-static void score_fixed_particles(struct algorithm *alg,
-                                  struct algorithm_slice *at, const float *s) {
-    const struct algorithm_network *f = &alg->f;
-    const size_t B = at->B, K = alg->K, A = alg->A;
-    const float *xi = alg->noise->xi_fixed + at->from * K * A;
+static void score_fixed_particles(const struct algorithm *alg,
+                                  struct algorithm_slice *at) {
+    const struct network *f = &alg->f;
+    const size_t B = at->B, K = alg->K, n = B * K * alg->A;
+    const float *s = alg->s + at->from * alg->S;
+    const float *xi = alg->noise->xi_fixed + at->from * K * alg->A;
 
     policy_act(&f->shape, at->fixed_a, at->fixed_u, f->p, s, xi, B, K,
                &at->work);
-    q_slope(alg, at, &alg->q[0], s, at->q_fixed, at->g); // g = dQ/da
-    if (alg->n_q > 1) {
-        q_slope(alg, at, &alg->q[1], s, at->twin_fixed, at->twin_g);
-        for (size_t j = 0; j < B * K; j++) {
-            if (!is_smaller(at->twin_fixed[j], at->q_fixed[j])) continue;
-            memcpy(at->g + j * A, at->twin_g + j * A, sizeof(float) * A);
-        }
+    if (alg->config.temperature == TEMPERATURE_AUTO)
+        measure_entropy(alg, at, xi);
+
+    critic_slope(alg, at, at->fixed_a, K); // g = dQ/da
+    if (alg->config.svgd_space == SPACE_ACTION) {
+        action_score(at, alg->alpha, n);
+    } else {
+        policy_squash_score(at->g, at->fixed_u, alg->alpha, n);
     }
-    policy_squash_score(at->g, at->fixed_u, alg->alpha, B * K * A);
+    const double ramp =
+        schedule_ramp(alg->ramp_factor, alg->ramp_span, alg->updates);
+    if (ramp == 1.0) return;
+    for (size_t i = 0; i < n; i++) at->g[i] /= (float)ramp;
 }
 
 /*
- * The gradient that ascends JF on one slice. The sampler is told where its
- * moved particles y_i = f(s, xi_i) should go:
+ * Where each y_i should go: at->D out, along u.
  *
  *   D(y_i) = 1/K sum_j [ kappa(x_j, y_i) g_j
  *                        + alpha grad_{x_j} kappa(x_j, y_i) ]           (SVGD)
+ *
+ * svgd_space = action: x, y and D are actions, and D goes on through the
+ * squash.
+ */
+static void move_particles(const struct algorithm *alg,
+                           struct algorithm_slice *at) {
+    const struct svgd_dims dims = {.B = at->B,
+                                   .K = alg->K,
+                                   .M = alg->M,
+                                   .A = alg->A,
+                                   .one_set = alg->config.one_set};
+    const size_t n = at->B * alg->M * alg->A;
+    const bool squashed = alg->config.svgd_space == SPACE_ACTION;
+    const float *x = squashed ? at->fixed_a : at->fixed_u;
+    const float *y = squashed ? at->moved_a : at->moved_u;
+
+    svgd_distances(at->d2, x, y, dims, at->scratch);
+    svgd_bandwidth(at->h, at->d2, dims, at->scratch);
+    svgd_direction(at->D, x, y, at->g, at->d2, at->h, alg->alpha, dims,
+                   at->scratch);
+    for (size_t i = 0; i < n; i++) {
+        at->sum.D_squares += (double)at->D[i] * (double)at->D[i];
+    }
+    for (size_t i = 0; squashed && i < n; i++) {
+        at->D[i] *= 1.0f - y[i] * y[i]; // da/du
+    }
+}
+
+/*
+ * The gradient that ascends JF on one slice: the sampler is told where its
+ * moved particles y_i = f(s, xi_i) should go,
+ *
  *   d JF / d phi = mean over rows and i of D(y_i)^T d y_i / d phi       (JF)
  */
 static void f_slice(void *arg, size_t index) {
     struct algorithm *alg = arg;
     struct algorithm_slice *at = &alg->slices[index];
-    const struct algorithm_network *f = &alg->f;
-    const size_t B = at->B, M = alg->M, A = alg->A;
-    const struct svgd_dims dims = {.B = B, .K = alg->K, .M = M, .A = A};
-    const float *s = alg->batch->s + at->from * alg->S;
-    const float *xi = alg->noise->xi_moved + at->from * M * A;
+    const struct network *f = &alg->f;
+    const size_t B = at->B, M = alg->M, n = B * M * alg->A;
+    const float *s = alg->s + at->from * alg->S;
+    const float *xi = alg->noise->xi_moved + at->from * M * alg->A;
 
-    score_fixed_particles(alg, at, s);
-    mlp_forward(&f->shape, at->moved_u, f->p, s, xi, B, M, 0, &at->work);
-    // where each y_i should go (SVGD)
-    svgd_distances(at->d2, at->fixed_u, at->moved_u, dims, at->scratch);
-    svgd_bandwidth(at->h, at->d2, dims, at->scratch);
-    svgd_direction(at->D, at->fixed_u, at->moved_u, at->g, at->d2, at->h,
-                   alg->alpha, dims, at->scratch);
-
-    // and the gradient that moves phi there (JF)
-    at->D_squares = 0.0;
-    for (size_t i = 0; i < B * M * A; i++) {
-        at->D_squares += (double)at->D[i] * (double)at->D[i];
+    score_fixed_particles(alg, at);
+    policy_act(&f->shape, at->moved_a, at->moved_u, f->p, s, xi, B, M,
+               &at->work);
+    move_particles(alg, at);
+    for (size_t i = 0; i < n; i++) {
         at->D[i] /= -(float)(alg->rows * M); // Adam descends
     }
     memset(at->gradient[0], 0, sizeof(float) * f->P);
@@ -164,30 +224,19 @@ static void f_slice(void *arg, size_t index) {
                  &at->work);
 }
 
-static double sum_of_squares(const float *x, size_t n) {
-    double lane[4] = {0};
-    for (size_t i = 0; i < n; i++) lane[i % 4] += (double)x[i] * (double)x[i];
-    return lane[0] + lane[1] + lane[2] + lane[3];
-}
+/* ---- one update ---- */
 
-/*
- * Sum the slices' gradients, the which-th of each, always in the same order,
- * and let Adam move the network. norm out: of the gradient. Returns 0, or -EDOM
- * when the gradient or a moved parameter is not finite.
- */
-static int descend(struct algorithm *alg, struct algorithm_network *net,
-                   size_t which, double rate, double *norm) {
-    memcpy(net->gradient, alg->slices[0].gradient[which],
-           sizeof(float) * net->P);
-    for (size_t t = 1; t < alg->n_slices; t++) {
-        const float *part = alg->slices[t].gradient[which];
-        for (size_t i = 0; i < net->P; i++) net->gradient[i] += part[i];
+/* Let Adam move a network by the slices' which-th gradients. */
+static int descend(struct algorithm *alg, struct network *net, size_t which,
+                   double rate, double *norm) {
+    const struct config *config = &alg->config;
+    for (size_t t = 0; t < alg->n_slices; t++) {
+        alg->parts[t] = alg->slices[t].gradient[which];
     }
-    *norm = sqrt(sum_of_squares(net->gradient, net->P));
-    if (!isfinite(*norm)) return -EDOM;
-    adam_step(net->p, net->m, net->v, net->gradient, net->P, alg->updates + 1,
-              adam_rate(rate, alg->rate_end, alg->updates, alg->max_updates));
-    return isfinite(sum_of_squares(net->p, net->P)) ? 0 : -EDOM;
+    const float now = adam_rate(rate, config->learning_rate_end, alg->updates,
+                                config->max_updates);
+    return network_descend(net, alg->parts, alg->n_slices, alg->updates, now,
+                           norm);
 }
 
 /* The same for Q, or for both of the twins. norm: of all their gradients. */
@@ -195,83 +244,132 @@ static int descend_q(struct algorithm *alg, double *norm) {
     *norm = 0.0;
     for (size_t i = 0; i < alg->n_q; i++) {
         double own;
-        if (descend(alg, &alg->q[i], i, alg->rate_q, &own)) return -EDOM;
+        if (descend(alg, &alg->q[i], i, alg->config.learning_rate_q, &own))
+            return -EDOM;
         *norm = hypot(*norm, own);
     }
     return 0;
 }
 
-/*
- * The sampler that acts: an exponential mean of phi over the updates so far.
- * The weights of a start at 0 are divided out, so the first mean is phi.
- */
-static void average_sampler(struct algorithm *alg) {
-    struct algorithm_network *f = &alg->f;
-    const double decay = alg->average;
-    const double share =
-        (1.0 - decay) / (1.0 - pow(decay, (double)alg->updates));
-    const float weight = (float)share;
-    if (weight >= 1.0f) {
-        memcpy(f->slow, f->p, sizeof(float) * f->P);
-        return;
+/* The minibatch as the networks see it, and the temperature of this update. */
+static void begin(struct algorithm *alg, const struct batch *batch,
+                  const struct algorithm_noise *noise) {
+    const size_t S = alg->S, rows = alg->rows;
+    alg->batch = batch;
+    alg->noise = noise;
+    if (alg->config.temperature != TEMPERATURE_AUTO)
+        alg->temperature = schedule_alpha(&alg->config, alg->updates);
+    alg->alpha = (float)alg->temperature;
+
+    alg->s = batch->s;
+    alg->next = batch->next;
+    if (alg->moments.S > 0) {
+        const struct moments *seen = &alg->moments;
+        moments_add(&alg->moments, batch->s, rows);
+        policy_normalise(alg->seen_s, batch->s, seen->shift, seen->scale, rows,
+                         S);
+        policy_normalise(alg->seen_next, batch->next, seen->shift, seen->scale,
+                         rows, S);
+        alg->s = alg->seen_s;
+        alg->next = alg->seen_next;
     }
-    for (size_t i = 0; i < f->P; i++) {
-        f->slow[i] += weight * (f->p[i] - f->slow[i]);
+    for (size_t t = 0; t < alg->n_slices; t++) {
+        alg->slices[t].sum = (struct algorithm_sums){0};
+    }
+    for (size_t k = 0; k < alg->n_sources; k++) {
+        struct algorithm_source *source = &alg->sources[k];
+        const struct moments *seen = &source->moments;
+        source->s = alg->n_q > 0 ? alg->s : batch->s;
+        if (!source->normalised) continue;
+        policy_normalise(alg->source_s[k], batch->s, seen->shift, seen->scale,
+                         rows, S);
+        source->s = alg->source_s[k];
     }
 }
 
-/* Qbar: a copy of Q every so many updates, or (Polyak) a little of it each. */
-static void move_target(const struct algorithm *alg,
-                        struct algorithm_network *q) {
-    const float rate = (float)alg->target_rate;
-    if (rate > 0.0f) {
-        for (size_t i = 0; i < q->P; i++) {
-            q->slow[i] += rate * (q->p[i] - q->slow[i]);
-        }
-    } else if (alg->updates % alg->target_every == 0) {
-        memcpy(q->slow, q->p, sizeof(float) * q->P);
+/* The automatic temperature, and what follows from the number of updates. */
+static void adapt(struct algorithm *alg, struct algorithm_figures *figures) {
+    const struct config *config = &alg->config;
+    double sum = 0.0;
+    size_t n = 0;
+    for (size_t t = 0; t < alg->n_slices; t++) {
+        sum += alg->slices[t].sum.entropy;
+        n += alg->slices[t].sum.entropies;
+    }
+    figures->alpha = alg->temperature;
+    figures->entropy = n > 0 ? sum / (double)n : (double)NAN;
+    if (config->temperature == TEMPERATURE_AUTO && n > 0) {
+        alg->temperature = schedule_automatic(
+            alg->temperature, figures->entropy,
+            config->entropy_target * (double)alg->A, config->alpha_rate);
+    }
+    if (config->algorithm != ALGORITHM_DDPG) {
+        alg->noise_size = schedule_noise_set(
+            config->noise_set, config->noise_set_span, alg->updates);
     }
 }
 
 /* Means over the minibatch of what the slices summed. */
-static void collect_figures(const struct algorithm *alg,
+static void collect_figures(const struct algorithm *alg, bool proposed,
                             struct algorithm_figures *figures) {
     double loss = 0.0, q = 0.0, target = 0.0, squares = 0.0;
+    struct policy_determinants seen = {0};
     for (size_t t = 0; t < alg->n_slices; t++) {
         const struct algorithm_slice *at = &alg->slices[t];
-        loss += at->loss;
-        q += at->q_sum;
-        target += at->target_sum;
-        squares += at->D_squares;
+        loss += at->sum.loss;
+        q += at->sum.q;
+        target += at->sum.target;
+        squares += at->sum.D_squares;
+        seen.negative += at->sum.seen.negative;
+        seen.degenerate += at->sum.seen.degenerate;
     }
     const double rows = (double)alg->rows;
-    figures->q_loss = loss / (rows * (double)alg->n_q);
-    figures->q_mean = q / (rows * (double)alg->n_q);
+    const double n_q = alg->n_q > 0 ? (double)alg->n_q : 1.0;
+    const bool entropy = alg->config.temperature == TEMPERATURE_AUTO;
+    const double determinants =
+        rows * (double)((proposed ? alg->W : 0) + (entropy ? alg->K : 0));
+    const bool ddpg = alg->config.algorithm == ALGORITHM_DDPG;
+    const double moved = ddpg ? 1.0 : (double)alg->M;
+    figures->q_loss = loss / (rows * n_q);
+    figures->q_mean = q / (rows * n_q);
     figures->target_mean = target / rows;
-    figures->stein_norm = sqrt(squares / (rows * (double)(alg->M * alg->A)));
+    figures->stein_norm = sqrt(squares / (rows * moved * (double)alg->A));
+    figures->negative = (double)seen.negative / fmax(determinants, 1.0);
+    figures->degenerate = (double)seen.degenerate / fmax(determinants, 1.0);
 }
 
 int algorithm_update(struct algorithm *alg, const struct batch *batch,
                      const struct algorithm_noise *noise,
                      struct algorithm_figures *figures, const char **what) {
     assert(batch->n == alg->rows && batch->S == alg->S && batch->A == alg->A);
-    alg->batch = batch;
-    alg->noise = noise;
+    const struct config *config = &alg->config;
+    const bool ddpg = config->algorithm == ALGORITHM_DDPG;
+    const bool proposed = alg->n_q > 0 && !ddpg && sampler_proposes(alg);
+    begin(alg, batch, noise);
 
-    pool_run(alg->pool, q_slice, alg); // VHAT, B, JQ
+    if (alg->n_q > 0) pool_run(alg->pool, q_slice, alg); // VHAT, B, JQ
     *what = "the gradient of Q or its parameters";
     if (descend_q(alg, &figures->q_gradient)) return -EDOM;
 
-    pool_run(alg->pool, f_slice, alg); // SVGD, JF: with the new Q
-    *what = "the sampler's gradient or its parameters";
-    if (descend(alg, &alg->f, 0, alg->rate_f, &figures->f_gradient))
+    pool_run(alg->pool, ddpg ? ddpg_slice : f_slice, alg); // with the new Q
+    *what = "the sampler's gradient or its parameters";    // SVGD, JF
+    if (descend(alg, &alg->f, 0, config->learning_rate_f,
+                &figures->f_gradient)) {
         return -EDOM;
+    }
 
     alg->updates++;
-    for (size_t i = 0; i < alg->n_q; i++) move_target(alg, &alg->q[i]);
-    average_sampler(alg);
+    const float rate = (float)config->target_rate;
+    for (size_t i = 0; i < alg->n_q; i++) {
+        network_follow(&alg->q[i], alg->updates, config->target_every, rate);
+    }
+    if (ddpg) network_follow(&alg->f, alg->updates, config->target_every, rate);
+    network_average(&alg->f, alg->updates, config->sampler_average);
+    adapt(alg, figures);
 
-    collect_figures(alg, figures);
+    collect_figures(alg, proposed, figures);
     *what = "the loss of Q";
-    return isfinite(figures->q_loss) ? 0 : -EDOM;
+    if (!isfinite(figures->q_loss)) return -EDOM;
+    *what = "the temperature";
+    return isfinite(alg->temperature) && alg->temperature > 0.0 ? 0 : -EDOM;
 }

@@ -18,11 +18,14 @@ enum algorithm_stream {
     ALGORITHM_STREAM_Q,     /* first weights */
     ALGORITHM_STREAM_F,
     ALGORITHM_STREAM_Q2,
+    ALGORITHM_STREAM_SET, /* the fixed noise set */
 };
 
 /*
- * All learning state of soft Q-learning, and one update (REFERENCE.md, "Order
- * of one update"). algorithm_update() is the method's table of contents.
+ * All learning state, and one update (REFERENCE.md, "Order of one update").
+ * algorithm_update() is the method's table of contents: soft Q-learning, DDPG
+ * on the same networks, or (a composition) the sampler's half alone, for the
+ * mean of other runs' Q functions.
  *
  * With twin_q there are two Q networks of one shape, each with a target copy
  * and an Adam of its own, both regressed on the same target: V takes the
@@ -36,9 +39,12 @@ struct algorithm; /* owned by one thread, plus its own workers */
  * arguments.
  */
 struct algorithm_noise {
-    float *proposals; /* (V, A) uniform on [-1, 1], shared by the minibatch */
-    float *xi_fixed;  /* (B, K, A) N(0, 1) */
-    float *xi_moved;  /* (B, M, A) N(0, 1) */
+    float *proposals; /* (V, A) uniform on [-1, 1], shared by the minibatch;
+                         (B, V, A) without shared_proposals */
+    float *xi_value;  /* (B, W, A) N(0, 1) of the sampler's proposals; NULL
+                         without value_proposals = sampler */
+    float *xi_fixed;  /* (B, K, A) N(0, 1), or from the noise set */
+    float *xi_moved;  /* (B, M, A) likewise; with one_set it is xi_fixed */
     void *block;      /* private */
 };
 
@@ -46,7 +52,12 @@ struct algorithm_figures {
     double q_loss;      /* JQ; of twins their mean */
     double q_mean;      /* mean Q(s, a) of the minibatch; of twins their mean */
     double target_mean; /* mean of r + gamma V(s') */
-    double stein_norm;  /* root mean square of D */
+    double stein_norm;  /* root mean square of D (DDPG: of dQ/da) */
+    double alpha;       /* temperature of this update */
+    double entropy;     /* of the sampler's actions, nats; NAN unless
+                           temperature = auto, which measures it */
+    double negative;    /* share of the sampler's determinants below 0: folds */
+    double degenerate;  /* ... that are 0 or not finite */
     double q_gradient;  /* norms; of twins that of both gradients in a row */
     double f_gradient;
 };
@@ -57,6 +68,25 @@ struct algorithm_figures {
  */
 struct algorithm *algorithm_new(const struct config *config, size_t S, size_t A,
                                 size_t threads);
+
+/*
+ * Where a composition's Q functions are read from: tensors `<prefix>q.*`,
+ * `<prefix>q2.*` when the run had twins, `<prefix>normal.*` when it normalised
+ * its observations. Copied.
+ */
+enum { ALGORITHM_MOST_SOURCES = 8 };
+struct algorithm_origin {
+    const struct tensors *tensors;
+    const char *prefix; /* "" of another run's checkpoint, "source0." of one of
+                           the composition itself */
+};
+
+/* As algorithm_new(), for config->algorithm = compose. Returns 0, -ENOMEM, or
+ * -EINVAL with one line in why (len bytes) naming the tensor. */
+int algorithm_new_composed(struct algorithm **out, const struct config *config,
+                           size_t S, size_t A, size_t threads,
+                           const struct algorithm_origin *origins, size_t n,
+                           char *why, size_t len);
 void algorithm_free(struct algorithm *algorithm);
 
 int algorithm_noise_init(struct algorithm_noise *noise,
@@ -84,13 +114,21 @@ const struct mlp_shape *algorithm_q_shape(const struct algorithm *a);
 
 /*
  * Everything a checkpoint needs to go on (networks, targets, averages, Adam,
- * counters), as named tensors that borrow the algorithm's memory: "f.ws" is
- * the sampler to act with, "f_train.*" the one in training, "q.*",
- * "q_target.*", "adam.q.m" ... Returns their number; entries (most: 64).
- * With twin_q also "q2.*", "q2_target.*" and "adam.q2.m", "adam.q2.v"; who
- * evaluates or draws Q still reads "q.*", the first of the two.
+ * counters), as named tensors that borrow the algorithm's memory; returns their
+ * number:
+ *
+ *   f.*, f_train.*           the sampler to act with, and the one in training
+ *   q.*, q_target.*          Q and its target; q2.*, q2_target.* of twins
+ *   f_target.*               DDPG: mu's target
+ *   adam.q.m, adam.q.v ...   Adam of q, q2, f
+ *   temperature              alpha (F64)
+ *   noise.set, noise.size    the noise set, rows of it in use
+ *   normal.count, .mean, .m2 observation normalisation (F64)
+ *   source0.q.* ...          composition: the Q functions whose mean is
+ *                            sampled, each with q2.* and normal.* if it has any
+ *   updates
  */
-enum { ALGORITHM_MAX_TENSORS = 64 };
+enum { ALGORITHM_MAX_TENSORS = 256 };
 size_t algorithm_tensors(struct algorithm *algorithm,
                          struct tensors_entry entries[ALGORITHM_MAX_TENSORS]);
 
@@ -101,5 +139,15 @@ size_t algorithm_tensors(struct algorithm *algorithm,
  */
 int algorithm_load(struct algorithm *algorithm, const struct tensors *tensors,
                    char *why, size_t n);
+
+/*
+ * Begin with another run's networks (--init_from): Q with its targets, f, or
+ * both, and the observations' normalisation; Adam, counters, temperature and
+ * noise are fresh. Twins without a second network in the file both begin with
+ * the first. Returns 0 or -EINVAL as algorithm_load().
+ */
+int algorithm_init_from(struct algorithm *algorithm,
+                        const struct tensors *tensors, enum config_parts parts,
+                        char *why, size_t n);
 
 #endif

@@ -2,40 +2,44 @@
 #define LEARNER_ALGORITHM_STATE_H
 
 /*
- * Private to algorithm.c (the method) and algorithm_state.c (memory and
- * checkpoints): what soft Q-learning keeps between updates.
+ * Private to the algorithm's own files (algorithm.c, ddpg.c: the methods;
+ * critic.c: Q and its twins; algorithm_state.c, algorithm_tensors.c: memory and
+ * checkpoints): what is kept between updates.
  *
- *   B rows   S observation   A action   V value proposals   K fixed and M
- *   moved particles   P parameters
+ *   B rows   S observation   A action   V uniform and W sampler's value
+ *   proposals   K fixed and M moved particles   P parameters
  */
 
 #include "common/mlp.h"
 #include "learner/algorithm.h"
+#include "learner/moments.h"
+#include "learner/network.h"
 #include "learner/pool.h"
 
 enum { ALGORITHM_MOST_Q = 2 };
 
-/* A network in training; five (P) vectors of the algorithm's one block. */
-struct algorithm_network {
-    struct mlp_shape shape;
-    size_t P;
-    float *p;        /* in training: theta of Q, phi of f */
-    float *slow;     /* Q: the target network Qbar. f: the average that acts */
-    float *m;        /* Adam's running means of the gradient */
-    float *v;        /* ... and of its square */
-    float *gradient; /* of this update, summed over slices */
+/* Over a slice's rows, of one update. */
+struct algorithm_sums {
+    double loss, q, target, D_squares, entropy;
+    size_t entropies; /* terms of entropy */
+    struct policy_determinants seen;
 };
 
 /*
  * One thread's rows [from, from + B) of the minibatch and all it computes of
- * them. Arrays live in one block a slice.
+ * them. Arrays live in one block a slice; those of an option that is off are
+ * NULL.
  */
 struct algorithm_slice {
     size_t from, B;
     struct mlp_work work;              /* used by one network after the other */
     float *gradient[ALGORITHM_MOST_Q]; /* (P) of each Q; f's in the first */
+    float *zeros;                      /* (B, A) noise of a deterministic f */
     /* the Q step */
-    float *q_next; /* (B, V) Qbar(s', a_j); of twins the smaller */
+    float *next_u; /* (B, W, A) f(s', xi_j) */
+    float *next_a; /* (B, W, A) tanh of it */
+    float *log_q;  /* (B, max(V, W)) log density of the proposals */
+    float *q_next; /* (B, max(V, W)) Qbar(s', a_j); of twins the smaller */
     float *v;      /* (B)    V(s') */
     float *target; /* (B) */
     float *q;      /* (B)    Q(s, a) */
@@ -47,37 +51,105 @@ struct algorithm_slice {
     float *ones;    /* (B, K)    dQ/dQ */
     float *g;       /* (B, K, A) score at x_j */
     float *moved_u; /* (B, M, A) y_i */
+    float *moved_a; /* (B, M, A) tanh y_i */
     float *d2;      /* (B, K, M) */
     float *h;       /* (B) */
     float *D;       /* (B, M, A), then -D / (rows M) */
     float *scratch; /* svgd's */
-    /* of the second Q, until the smaller is taken; twin_q only */
-    float *twin_next;  /* (B, V) */
-    float *twin_fixed; /* (B, K) */
-    float *twin_g;     /* (B, K, A) */
-    /* sums over the slice's rows */
-    double loss, q_sum, target_sum, D_squares;
+    /* densities: (B, W, A, A) or (B, K, A, A), and (B, K) of the particles */
+    float *jacobian, *log_pi;
+    /* of the other Q, until the smaller one or the mean is taken */
+    float *other_q; /* (B, max(V, W, K)) */
+    float *other_g; /* (B, K, A) */
+    float *sum_g;   /* (B, K, A) over sources */
+    struct algorithm_sums sum;
     void *block;
+};
+
+/*
+ * A Q function as the sampler sees it: one network, or two of which the smaller
+ * counts. Soft Q-learning and DDPG have one source, their own Q; a composition
+ * has one a run.
+ */
+struct algorithm_source {
+    size_t n;
+    struct mlp_shape shape;
+    float *theta[ALGORITHM_MOST_Q]; /* (P) borrowed of algorithm.q, or owned */
+    struct moments moments;         /* composition: of its observations */
+    bool normalised;
+    const float *s; /* (rows, S) the minibatch's states as it sees them */
 };
 
 struct algorithm {
     /* settings */
-    size_t S, A, rows, K, M, V; /* rows: the whole minibatch */
-    size_t n_q;                 /* 2: twin_q */
-    float alpha, gamma, reward_scale;
-    double rate_q, rate_f, rate_end, average, target_rate;
-    uint64_t max_updates, target_every;
+    struct config config;
+    size_t S, A, rows, K, M, V, W; /* rows: the whole minibatch */
+    size_t n_q;                    /* 2: twin_q; 0: composition */
+    float gamma, reward_scale, log_measure;
+    double ramp_factor;
+    uint64_t ramp_span;
     /* state */
     uint64_t updates;
-    struct algorithm_network q[ALGORITHM_MOST_Q], f;
+    double temperature; /* alpha */
+    struct network q[ALGORITHM_MOST_Q], f;
+    struct moments moments; /* of observations; S 0: not normalised */
+    float *noise_set;       /* (N, A); NULL: fresh noise */
+    uint64_t noise_size;    /* of it in use */
+    size_t n_sources;
+    struct algorithm_source sources[ALGORITHM_MOST_SOURCES];
     /* workers */
     struct pool *pool;
     size_t n_slices;
     struct algorithm_slice *slices;
-    /* the update at hand, borrowed */
+    float **parts; /* (n_slices) their gradients of one network */
+    /* the update at hand: borrowed, and the minibatch as the networks see it */
     const struct batch *batch;
     const struct algorithm_noise *noise;
+    const float *s, *next; /* (rows, S) */
+    float alpha;
+    float *seen_s, *seen_next;               /* (rows, S) private */
+    float *source_s[ALGORITHM_MOST_SOURCES]; /* (rows, S) private */
     void *block;
 };
+
+/* Memory in one block: a first pass with base NULL counts, a second one takes.
+ */
+struct algorithm_arena {
+    float *base;
+    size_t used; /* floats */
+};
+
+/* n floats, or NULL while counting. */
+float *algorithm_take(struct algorithm_arena *arena, size_t n);
+
+/* ---- sources.c: a composition's Q functions ---- */
+
+/* Read them into alg->sources; 0, -ENOMEM or -EINVAL with a line in why. */
+int sources_read(struct algorithm *alg, const struct algorithm_origin *origins,
+                 size_t n, char *why, size_t len);
+void sources_finish(struct algorithm *alg);
+
+/* ---- critic.c: Q, of twins the smaller, and its slope ---- */
+
+/* Qbar(s', a) at N actions a state: at->q_next out (n, N). Rows [b, b + n) of
+ * the slice; a (n, N, A), or (N, A) when shared. */
+void critic_next(const struct algorithm *alg, struct algorithm_slice *at,
+                 const float *a, size_t b, size_t n, size_t N, int shared);
+
+/* JQ of every Q against at->target and its gradient in at->gradient; sums. */
+void critic_regress(const struct algorithm *alg, struct algorithm_slice *at);
+
+/* dQ/da at N actions a state of the slice, the mean over sources: at->g out,
+ * a (B, N, A), N at most K. */
+void critic_slope(const struct algorithm *alg, struct algorithm_slice *at,
+                  const float *a, size_t N);
+
+/* ---- ddpg.c ---- */
+
+/* at->v = Qbar(s', tanh mubar(s')): the hard Bellman backup's value. */
+void ddpg_value(struct algorithm *alg, struct algorithm_slice *at);
+
+/* The gradient that ascends mean Q(s, tanh mu(s)) on one slice. */
+void ddpg_slice(void *arg, size_t index);
 
 #endif

@@ -1,64 +1,109 @@
 #include <assert.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "learner/algorithm_state.h"
 
-// NOLINTBEGIN(readability-non-const-parameter): entries lend p for writing
+/* A list of named tensors that grows; entries lend data for writing. */
+struct list {
+    struct tensors_entry *entries;
+    size_t n;
+};
 
-/* The seven tensors of one parameter vector, "<prefix>.ws" and so on. */
-static size_t name_slices(struct tensors_entry *entries, const char *prefix,
-                          const struct mlp_shape *shape, float *p) {
+static void __attribute__((format(printf, 2, 3)))
+name_last(const struct list *list, const char *format, ...) {
+    struct tensors_entry *entry = &list->entries[list->n - 1];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(entry->name, sizeof(entry->name), format, args);
+    va_end(args);
+}
+
+static void add(struct list *list, enum tensors_type type, size_t rank,
+                size_t rows, size_t cols, void *data) {
+    assert(list->n < ALGORITHM_MAX_TENSORS);
+    list->entries[list->n++] = (struct tensors_entry){
+        .type = type, .rank = rank, .shape = {rows, cols}, .data = data};
+}
+
+/* The seven tensors of one parameter vector, "<prefix><name>.ws" and so on. */
+static void add_network(struct list *list, const char *prefix, const char *name,
+                        const struct mlp_shape *shape, float *p) {
     struct mlp_slice slices[MLP_TENSORS];
     mlp_slices(shape, slices);
     for (size_t i = 0; i < MLP_TENSORS; i++) {
-        struct tensors_entry *entry = &entries[i];
-        *entry = (struct tensors_entry){
-            .type = TENSORS_F32,
-            .rank = slices[i].cols ? 2 : 1,
-            .shape = {slices[i].rows, slices[i].cols},
-            .data = p + slices[i].offset,
-        };
-        snprintf(entry->name, sizeof(entry->name), "%s.%s", prefix,
-                 slices[i].name);
+        const struct mlp_slice *w = &slices[i];
+        add(list, TENSORS_F32, w->cols ? 2 : 1, w->rows, w->cols,
+            p + w->offset);
+        name_last(list, "%s%s.%s", prefix, name, w->name);
     }
-    return MLP_TENSORS;
 }
 
-/* Adam's mean of one network, a flat vector. */
-static size_t name_vector(struct tensors_entry *entry, const char *name,
-                          float *p, size_t P) {
-    *entry = (struct tensors_entry){
-        .type = TENSORS_F32, .rank = 1, .shape = {P}, .data = p};
-    snprintf(entry->name, sizeof(entry->name), "%s", name);
-    return 1;
+/* Adam's means of one network, flat vectors. */
+static void add_adam(struct list *list, const char *name,
+                     const struct network *net) {
+    add(list, TENSORS_F32, 1, net->P, 0, net->m);
+    name_last(list, "adam.%s.m", name);
+    add(list, TENSORS_F32, 1, net->P, 0, net->v);
+    name_last(list, "adam.%s.v", name);
 }
 
-// NOLINTEND(readability-non-const-parameter)
+static void add_moments(struct list *list, const char *prefix,
+                        struct moments *moments) {
+    add(list, TENSORS_F64, 0, 0, 0, &moments->count);
+    name_last(list, "%snormal.count", prefix);
+    add(list, TENSORS_F64, 1, moments->S, 0, moments->mean);
+    name_last(list, "%snormal.mean", prefix);
+    add(list, TENSORS_F64, 1, moments->S, 0, moments->m2);
+    name_last(list, "%snormal.m2", prefix);
+}
+
+/* A composition's Q functions, "source0.q.ws" ... */
+static void add_sources(struct list *list, struct algorithm *alg) {
+    for (size_t k = 0; k < alg->n_sources; k++) {
+        struct algorithm_source *source = &alg->sources[k];
+        char prefix[16];
+        snprintf(prefix, sizeof(prefix), "source%zu.", k);
+        add_network(list, prefix, "q", &source->shape, source->theta[0]);
+        if (source->n > 1)
+            add_network(list, prefix, "q2", &source->shape, source->theta[1]);
+        if (source->normalised) add_moments(list, prefix, &source->moments);
+    }
+}
 
 size_t algorithm_tensors(struct algorithm *alg,
                          struct tensors_entry entries[ALGORITHM_MAX_TENSORS]) {
-    struct algorithm_network *q = &alg->q[0], *q2 = &alg->q[1], *f = &alg->f;
-    size_t n = 0;
-    n += name_slices(entries + n, "f", &f->shape, f->slow);
-    n += name_slices(entries + n, "q", &q->shape, q->p);
-    n += name_slices(entries + n, "f_train", &f->shape, f->p);
-    n += name_slices(entries + n, "q_target", &q->shape, q->slow);
-    n += name_vector(entries + n, "adam.q.m", q->m, q->P);
-    n += name_vector(entries + n, "adam.q.v", q->v, q->P);
-    n += name_vector(entries + n, "adam.f.m", f->m, f->P);
-    n += name_vector(entries + n, "adam.f.v", f->v, f->P);
-    if (alg->n_q > 1) {
-        n += name_slices(entries + n, "q2", &q2->shape, q2->p);
-        n += name_slices(entries + n, "q2_target", &q2->shape, q2->slow);
-        n += name_vector(entries + n, "adam.q2.m", q2->m, q2->P);
-        n += name_vector(entries + n, "adam.q2.v", q2->v, q2->P);
+    static const char *const names[][2] = {{"q", "q_target"},
+                                           {"q2", "q2_target"}};
+    struct network *f = &alg->f;
+    struct list list = {.entries = entries};
+    add_network(&list, "", "f", &f->shape, f->acting);
+    add_network(&list, "", "f_train", &f->shape, f->p);
+    if (f->target) add_network(&list, "", "f_target", &f->shape, f->target);
+    add_adam(&list, "f", f);
+    for (size_t i = 0; i < alg->n_q; i++) {
+        struct network *q = &alg->q[i];
+        add_network(&list, "", names[i][0], &q->shape, q->p);
+        add_network(&list, "", names[i][1], &q->shape, q->target);
+        add_adam(&list, names[i][0], q);
     }
-    entries[n++] = (struct tensors_entry){
-        .name = "updates", .type = TENSORS_U64, .data = &alg->updates};
-    assert(n <= ALGORITHM_MAX_TENSORS);
-    return n;
+    if (alg->n_q == 0) add_sources(&list, alg);
+    add(&list, TENSORS_F64, 0, 0, 0, &alg->temperature);
+    name_last(&list, "temperature");
+    if (alg->noise_set) {
+        const bool ddpg = alg->config.algorithm == ALGORITHM_DDPG;
+        const size_t rows = ddpg ? 1 : alg->config.noise_set;
+        add(&list, TENSORS_F32, 2, rows, alg->A, alg->noise_set);
+        name_last(&list, "noise.set");
+        add(&list, TENSORS_U64, 0, 0, 0, &alg->noise_size);
+        name_last(&list, "noise.size");
+    }
+    if (alg->moments.S > 0) add_moments(&list, "", &alg->moments);
+    add(&list, TENSORS_U64, 0, 0, 0, &alg->updates);
+    name_last(&list, "updates");
+    return list.n;
 }
 
 /* "(2, 128)" */
@@ -83,29 +128,88 @@ static size_t entry_bytes(const struct tensors_entry *entry) {
     return bytes;
 }
 
+/* Can file's tensor `name` stand in for entry? 0 or -EINVAL with a line. */
+static int check_entry(const struct tensors_entry *entry,
+                       const struct tensors *file, const char *name, char *why,
+                       size_t n) {
+    const struct tensors_entry *found = tensors_find(file, name);
+    char here[64], there[64];
+    shape_text(here, sizeof(here), entry);
+    if (!found) {
+        snprintf(why, n, "no tensor %s %s", name, here);
+        return -EINVAL;
+    }
+    if (!same_shape(found, entry)) {
+        shape_text(there, sizeof(there), found);
+        snprintf(why, n, "tensor %s is %s, not %s", name, there, here);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static void take_entry(const struct tensors_entry *entry,
+                       const struct tensors *file, const char *name) {
+    memcpy(entry->data, tensors_find(file, name)->data, entry_bytes(entry));
+}
+
 int algorithm_load(struct algorithm *alg, const struct tensors *tensors,
                    char *why, size_t n) {
     struct tensors_entry own[ALGORITHM_MAX_TENSORS];
     const size_t count = algorithm_tensors(alg, own);
     // all checks before the first copy: a refused file changes nothing
     for (size_t i = 0; i < count; i++) {
-        const struct tensors_entry *entry = tensors_find(tensors, own[i].name);
-        char here[64], there[64];
-        shape_text(here, sizeof(here), &own[i]);
-        if (!entry) {
-            snprintf(why, n, "no tensor %s %s", own[i].name, here);
-            return -EINVAL;
-        }
-        if (!same_shape(entry, &own[i])) {
-            shape_text(there, sizeof(there), entry);
-            snprintf(why, n, "tensor %s is %s, not %s", own[i].name, there,
-                     here);
-            return -EINVAL;
-        }
+        if (check_entry(&own[i], tensors, own[i].name, why, n)) return -EINVAL;
     }
     for (size_t i = 0; i < count; i++) {
-        const struct tensors_entry *entry = tensors_find(tensors, own[i].name);
-        memcpy(own[i].data, entry->data, entry_bytes(entry));
+        take_entry(&own[i], tensors, own[i].name);
     }
+    if (alg->moments.S > 0) moments_refresh(&alg->moments);
+    return 0;
+}
+
+/* What --init_from takes: our tensors of these names, out of the file's. */
+static size_t list_beginnings(struct algorithm *alg,
+                              const struct tensors *tensors,
+                              enum config_parts parts, struct list *to,
+                              struct list *from) {
+    const bool twins = tensors_find(tensors, "q2.ws") != NULL;
+    for (size_t i = 0; parts != PARTS_F && i < alg->n_q; i++) {
+        const struct mlp_shape *q = &alg->q[i].shape;
+        add_network(to, "", "q", q, alg->q[i].p);
+        add_network(from, "", i > 0 && twins ? "q2" : "q", q, alg->q[i].p);
+    }
+    if (parts != PARTS_Q) {
+        add_network(to, "", "f", &alg->f.shape, alg->f.p);
+        add_network(from, "", "f_train", &alg->f.shape, alg->f.p);
+    }
+    if (alg->moments.S > 0) {
+        add_moments(to, "", &alg->moments);
+        add_moments(from, "", &alg->moments);
+    }
+    return to->n;
+}
+
+int algorithm_init_from(struct algorithm *alg, const struct tensors *tensors,
+                        enum config_parts parts, char *why, size_t n) {
+    struct tensors_entry to_entries[ALGORITHM_MAX_TENSORS];
+    struct tensors_entry from_entries[ALGORITHM_MAX_TENSORS];
+    struct list to = {.entries = to_entries}, from = {.entries = from_entries};
+    const size_t count = list_beginnings(alg, tensors, parts, &to, &from);
+    if (alg->moments.S == 0 && tensors_find(tensors, "normal.mean") != NULL) {
+        snprintf(why, n,
+                 "its networks see normalised observations: give "
+                 "observation_normalisation = true");
+        return -EINVAL;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (check_entry(&to_entries[i], tensors, from_entries[i].name, why, n))
+            return -EINVAL;
+    }
+    for (size_t i = 0; i < count; i++) {
+        take_entry(&to_entries[i], tensors, from_entries[i].name);
+    }
+    for (size_t i = 0; i < alg->n_q; i++) network_restart(&alg->q[i]);
+    network_restart(&alg->f);
+    if (alg->moments.S > 0) moments_refresh(&alg->moments);
     return 0;
 }

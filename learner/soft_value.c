@@ -10,23 +10,40 @@ float soft_value_uniform_log_density(size_t A) {
     return -(float)A * 0.69314718056f;
 }
 
-void soft_value(float *v, const float *q, float log_q, float alpha, size_t B,
-                size_t V) {
+/* The largest q of those whose weight is not 0; -INFINITY: there is none. */
+static float largest_q(const float *q, const float *log_q, size_t V) {
+    float largest = -INFINITY;
+    for (size_t j = 0; j < V; j++) {
+        const float q_j = log_q[j] == INFINITY ? -INFINITY : q[j];
+        largest = q_j > largest ? q_j : largest;
+    }
+    return largest;
+}
+
+void soft_value(float *v, const float *q, const float *log_q, float log_m,
+                float alpha, size_t B, size_t V) {
     assert(V > 0 && alpha > 0.0f);
     for (size_t b = 0; b < B; b++) {
-        const float *q_b = q + b * V; // (V)
-        float largest = q_b[0];
-        for (size_t j = 1; j < V; j++) {
-            largest = q_b[j] > largest ? q_b[j] : largest;
+        const float *q_b = q + b * V, *log_q_b = log_q + b * V; // (V)
+        const float top = largest_q(q_b, log_q_b, V);
+        if (top == -INFINITY) {
+            v[b] = top;
+            continue;
+        }
+        // log weights, less the largest Q: small numbers keep their digits
+        float largest = -INFINITY;
+        for (size_t j = 0; j < V; j++) {
+            const float w = (q_b[j] - top) / alpha - log_q_b[j];
+            largest = w > largest ? w : largest;
         }
         // terms are at most 1 and one of them is 1: the sum cannot overflow,
         // and its logarithm is between 0 and log V
         float sum = 0.0f;
         for (size_t j = 0; j < V; j++) {
-            sum += fastmath_exp((q_b[j] - largest) / alpha);
+            const float w = (q_b[j] - top) / alpha - log_q_b[j];
+            sum += fastmath_exp(w - largest);
         }
-        const float log_mean = logf(sum / (float)V);
-        v[b] = largest + alpha * (log_mean - log_q);
+        v[b] = top + alpha * (largest + logf(sum / (float)V) + log_m);
     }
 }
 

@@ -18,15 +18,20 @@ float soft_value_uniform_log_density(size_t A);
 /*
  * VHAT, by log-sum-exp around the largest term:
  *
- *   V(s') ~= alpha log( 1/V sum_j exp(Qbar(s', a_j) / alpha) / q(a_j) )
+ *   V(s') ~= alpha log( 1/V sum_j exp(Qbar(s', a_j) / alpha) m / q(a_j) )
  *
- * v        out (B)     soft value, units of Q
+ * v        out (B)     soft value, units of Q; -INFINITY where every proposal
+ *                      is degenerate
  * q            (B, V)  Qbar(s', a_j)
- * log_q                log q(a_j), the same for every proposal
+ * log_q        (B, V)  log q(a_j); INFINITY: a degenerate proposal, whose
+ *                      weight is 0 and which still counts in V
+ * log_m                log m, density of the integral's measure: 0 (Lebesgue),
+ *                      or -A log 2 (uniform on [-1, 1]^A, which takes
+ *                      alpha A log 2 off V)
  * alpha                temperature, > 0
  */
-void soft_value(float *v, const float *q, float log_q, float alpha, size_t B,
-                size_t V);
+void soft_value(float *v, const float *q, const float *log_q, float log_m,
+                float alpha, size_t B, size_t V);
 
 /*
  * B: target = reward_scale r + gamma (1 - terminal) V(s'). A truncated row is

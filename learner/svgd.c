@@ -70,11 +70,26 @@ static float select_smallest(float *x, ptrdiff_t n, ptrdiff_t k) {
     return x[k];
 }
 
+/* One state's distances that count: all, or those of two particles. Returns
+ * their number. */
+static size_t gather_pairs(float *to, const float *d2, struct svgd_dims n) {
+    if (!n.one_set) {
+        memcpy(to, d2, sizeof(*to) * n.K * n.M);
+        return n.K * n.M;
+    }
+    size_t pairs = 0;
+    for (size_t j = 0; j < n.K; j++) {
+        for (size_t i = 0; i < n.M; i++) {
+            if (i != j) to[pairs++] = d2[j * n.M + i];
+        }
+    }
+    return pairs;
+}
+
 void svgd_bandwidth(float *h, const float *d2, struct svgd_dims n,
                     float *scratch) {
-    const size_t pairs = n.K * n.M;
     for (size_t b = 0; b < n.B; b++) {
-        memcpy(scratch, d2 + b * pairs, sizeof(*scratch) * pairs);
+        const size_t pairs = gather_pairs(scratch, d2 + b * n.K * n.M, n);
         const float median = select_smallest(scratch, (ptrdiff_t)pairs,
                                              (ptrdiff_t)((pairs - 1) / 2));
         h[b] = fmaxf(median / logf((float)n.K), min_bandwidth);
@@ -102,6 +117,8 @@ void svgd_direction(float *D, const float *fixed, const float *moved,
     float *y = scratch;             // (A, M)
     float *sum = y + n.A * n.M;     // (A, M)
     float *kappa = sum + n.A * n.M; // (M)
+    const float others = (float)(n.one_set ? n.K - 1 : n.K);
+    assert(!n.one_set || n.K == n.M);
 
     for (size_t b = 0; b < n.B; b++) {
         transpose(y, moved + b * n.M * n.A, n.M, n.A);
@@ -112,12 +129,13 @@ void svgd_direction(float *D, const float *fixed, const float *moved,
             for (size_t i = 0; i < n.M; i++) {
                 kappa[i] = fastmath_exp(-d2_j[i] * inverse);
             }
+            if (n.one_set) kappa[bj - b * n.K] = 0.0f;
             add_particle(sum, y, kappa, fixed + bj * n.A, g + bj * n.A,
                          2.0f * alpha * inverse, n.M, n.A);
         }
         for (size_t i = 0; i < n.M; i++) {
             for (size_t d = 0; d < n.A; d++) {
-                D[(b * n.M + i) * n.A + d] = sum[d * n.M + i] / (float)n.K;
+                D[(b * n.M + i) * n.A + d] = sum[d * n.M + i] / others;
             }
         }
     }

@@ -1,15 +1,17 @@
 #ifndef LEARNER_SVGD_H
 #define LEARNER_SVGD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
- * Stein variational gradient of pre-squash action particles (REFERENCE.md,
- * SVGD; kernel of Liu & Wang 2016), two sets: K fixed particles x_j pull and
- * push M moved particles y_i, all of them u = f(s, .).
+ * Stein variational gradient of action particles (REFERENCE.md, SVGD; kernel
+ * of Liu & Wang 2016): K fixed particles x_j pull and push M moved particles
+ * y_i, all of them u = f(s, .), or a = tanh u for the released code's variant.
  *
- *   D(y_i) = 1/K sum_j [ kappa(x_j, y_i) g_j + alpha grad_{x_j} kappa(x_j, y_i)
- * ] kappa(x, y) = exp(-|x - y|^2 / h)
+ *   D(y_i)      = 1/K sum_j [ kappa(x_j, y_i) g_j
+ *                             + alpha grad_{x_j} kappa(x_j, y_i) ]
+ *   kappa(x, y) = exp(-|x - y|^2 / h)
  *
  * Where g comes from is the caller's affair: the Q network's gradient in
  * training, a formula in tests.
@@ -20,9 +22,15 @@
  *   B states   K fixed particles   M moved particles   A action dimensions
  */
 
-/* Sizes shared by the calls of one step; all positive, K > 1. */
+/*
+ * Sizes shared by the calls of one step; all positive, K > 1.
+ *
+ * one_set: x_j = y_j, K = M. Sums and the median then leave out j = i and the
+ * divisor is K - 1, or a particle's own term would make the law collapse.
+ */
 struct svgd_dims {
     size_t B, K, M, A;
+    bool one_set;
 };
 
 /* Floats of scratch that svgd_bandwidth() and svgd_direction() need. */
@@ -57,9 +65,12 @@ void svgd_bandwidth(float *h, const float *d2, struct svgd_dims n,
  * D        out (B, M, A)
  * fixed        (B, K, A)  x
  * moved        (B, M, A)  y
- * g            (B, K, A)  grad_u [ Q(s, tanh u) + alpha log(1 - tanh^2 u) ] at
- * x d2           (B, K, M) h            (B) alpha temperature, > 0 scratch
- * (svgd_scratch_len(n)), overwritten
+ * g            (B, K, A)  alpha grad log pi at x, as
+ *                         grad_u [ Q(s, tanh u) + alpha log(1 - tanh^2 u) ]
+ * d2           (B, K, M)
+ * h            (B)
+ * alpha                   temperature, > 0
+ * scratch      (svgd_scratch_len(n)), overwritten
  */
 void svgd_direction(float *D, const float *fixed, const float *moved,
                     const float *g, const float *d2, const float *h,

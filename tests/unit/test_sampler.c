@@ -82,7 +82,7 @@ static void sampler_step(struct sampler *f, action_gradient *q, float alpha,
 static float *trained_actions(size_t A, action_gradient *q, float alpha,
                               uint64_t steps) {
     struct sampler *f = sampler_new(A);
-    assert_true(svgd_scratch_len((struct svgd_dims){ROWS, K, M, A}) <= 4096);
+    assert_true(svgd_scratch_len((struct svgd_dims){ROWS, K, M, A, false}) <= 4096);
     for (uint64_t step = 1; step <= steps; step++)
         sampler_step(f, q, alpha, step, adam_rate(2e-3, 0.02, step, steps));
     float *xi = calloc(2 * SAMPLES * A, sizeof(*xi)), *a = xi + SAMPLES * A;

@@ -4,12 +4,24 @@
 
 #include <stdlib.h>
 
+/* VHAT where every proposal has one density. */
+static void with_density(float *v, const float *q, float log_q, float alpha,
+                         size_t B, size_t V) {
+    float *densities = malloc(sizeof(float) * B * V);
+    assert_non_null(densities);
+    for (size_t i = 0; i < B * V; i++) densities[i] = log_q;
+    soft_value(v, q, densities, 0.0f, alpha, B, V);
+    free(densities);
+}
+
+#include <stdlib.h>
+
 /* Two proposals worth 1 and 3 at alpha 2: alpha log mean exp(Q / alpha) / q. */
 static void soft_value_matches_hand_computation(void **state) {
     (void)state;
     const float q[] = {1.0f, 3.0f, -5.0f, -5.0f}, log_q = -0.7f;
     float v[2] = {NAN, NAN};
-    soft_value(v, q, log_q, 2.0f, 2, 2);
+    with_density(v, q, log_q, 2.0f, 2, 2);
     const double mean = (exp(0.5) + exp(1.5)) / 2.0;
     assert_close(v[0], (float)(2.0 * (log(mean) + 0.7)), 1e-5f);
     assert_close(v[1], -5.0f + 1.4f, 1e-5f); // equal values: no spread
@@ -23,7 +35,7 @@ static void soft_value_lies_between_its_bounds(void **state) {
     test_fill_normal(q, B * V, 1);
     for (size_t i = 0; i < B * V; i++) q[i] *= 30.0f;
     test_fill_nan(v, B);
-    soft_value(v, q, 0.0f, 0.5f, B, V);
+    with_density(v, q, 0.0f, 0.5f, B, V);
     for (size_t b = 0; b < B; b++) {
         float largest = -INFINITY;
         for (size_t j = 0; j < V; j++) largest = fmaxf(largest, q[b * V + j]);
@@ -37,7 +49,7 @@ static void soft_value_survives_large_values(void **state) {
     (void)state;
     const float q[] = {1e6f, 1e6f, -1e6f, -1e6f};
     float v[2] = {NAN, NAN};
-    soft_value(v, q, 0.0f, 0.1f, 2, 2);
+    with_density(v, q, 0.0f, 0.1f, 2, 2);
     assert_close(v[0], 1e6f, 0.1f);
     assert_close(v[1], -1e6f, 0.1f);
 }
@@ -48,9 +60,9 @@ static void soft_value_follows_a_shift(void **state) {
     enum { V = 16 };
     float q[V], before = NAN, after = NAN;
     test_fill_normal(q, V, 2);
-    soft_value(&before, q, -1.0f, 0.7f, 1, V);
+    with_density(&before, q, -1.0f, 0.7f, 1, V);
     for (size_t j = 0; j < V; j++) q[j] += 8.0f;
-    soft_value(&after, q, -1.0f, 0.7f, 1, V);
+    with_density(&after, q, -1.0f, 0.7f, 1, V);
     assert_close(after, before + 8.0f, 1e-5f);
 }
 
@@ -66,7 +78,7 @@ static void uniform_proposals_estimate_the_integral(void **state) {
         const float y = ((float)(j % SIDE) + 0.5f) * 2.0f / SIDE - 1.0f;
         q[j] = -(x * x + y * y);
     }
-    soft_value(&v, q, soft_value_uniform_log_density(2), alpha, 1, V);
+    with_density(&v, q, soft_value_uniform_log_density(2), alpha, 1, V);
     const double root = sqrt(0.5), one = sqrt(M_PI) * root * erf(1.0 / root);
     assert_close(v, (float)(0.5 * 2.0 * log(one)), 1e-3f);
     free(q);
@@ -107,6 +119,60 @@ static void error_matches_finite_differences(void **state) {
     }
 }
 
+/* A degenerate proposal weighs nothing, whatever its Q, and still counts. */
+static void degenerate_proposals_weigh_nothing(void **state) {
+    (void)state;
+    const float q[] = {1.0f, 50.0f, 2.0f, 1.0f, 2.0f, -7.0f};
+    const float log_q[] = {-1.0f, INFINITY, -2.0f, -1.0f, -2.0f, INFINITY};
+    float v[2] = {NAN, NAN};
+    soft_value(v, q, log_q, 0.0f, 0.5f, 2, 3);
+    const double exact =
+        0.5 * log((exp(1.0 / 0.5 + 1.0) + exp(2.0 / 0.5 + 2.0)) / 3.0);
+    assert_close(v[0], (float)exact, 1e-5f);
+    assert_close(v[1], (float)exact, 1e-5f);
+}
+
+/* Without any weight V is below everything, which the caller looks for. */
+static void nothing_but_degenerate_proposals_is_minus_infinity(void **state) {
+    (void)state;
+    const float q[] = {1.0f, 50.0f}, log_q[] = {INFINITY, INFINITY};
+    float v = NAN;
+    soft_value(&v, q, log_q, 0.0f, 0.5f, 1, 2);
+    assert_true(v == -INFINITY);
+}
+
+/* Densities are divided out: a proposal twice as likely weighs half. */
+static void each_proposal_keeps_its_own_density(void **state) {
+    (void)state;
+    const float q[] = {3.0f, -1.0f, 0.5f};
+    const float log_q[] = {0.7f, -3.0f, 40.0f};
+    double sum = 0.0;
+    float v = NAN;
+    soft_value(&v, q, log_q, 0.0f, 2.0f, 1, 3);
+    for (size_t j = 0; j < 3; j++)
+        sum += exp((double)q[j] / 2.0 - (double)log_q[j]) / 3.0;
+    assert_close(v, (float)(2.0 * log(sum)), 1e-5f);
+}
+
+/* The uniform measure takes alpha A log 2 off: constant Q is then V itself. */
+static void uniform_measure_takes_the_volume_off(void **state) {
+    (void)state;
+    const float q[] = {4.0f, 4.0f}, volume = soft_value_uniform_log_density(3);
+    const float log_q[] = {volume, volume};
+    float v = NAN;
+    soft_value(&v, q, log_q, volume, 1.5f, 1, 2);
+    assert_close(v, 4.0f, 1e-5f);
+}
+
+/* A NaN among the Q is not lost on the way. */
+static void a_nan_comes_through(void **state) {
+    (void)state;
+    const float q[] = {1.0f, NAN, 2.0f}, log_q[] = {0.0f, 0.0f, 0.0f};
+    float v = 0.0f;
+    soft_value(&v, q, log_q, 0.0f, 1.0f, 1, 3);
+    assert_false(isfinite(v));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(soft_value_matches_hand_computation),
@@ -116,6 +182,11 @@ int main(void) {
         cmocka_unit_test(uniform_proposals_estimate_the_integral),
         cmocka_unit_test(target_bootstraps_unless_terminal),
         cmocka_unit_test(error_matches_finite_differences),
+        cmocka_unit_test(degenerate_proposals_weigh_nothing),
+        cmocka_unit_test(nothing_but_degenerate_proposals_is_minus_infinity),
+        cmocka_unit_test(each_proposal_keeps_its_own_density),
+        cmocka_unit_test(uniform_measure_takes_the_volume_off),
+        cmocka_unit_test(a_nan_comes_through),
     };
     return cmocka_run_group_tests_name("soft_value", tests, NULL, NULL);
 }
