@@ -21,6 +21,12 @@ static const void *const_field(const struct config *config,
     return (const char *)config + option->offset;
 }
 
+const char *config_word(const struct config *config, const char *name) {
+    const struct config_option *option = config_table_find(name, strlen(name));
+    assert(option != NULL && option->type == CONFIG_ENUM);
+    return option->choices[*(const int *)const_field(config, option)];
+}
+
 static bool blank(const char *text) {
     return text[strspn(text, " \t")] == '\0';
 }

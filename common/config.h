@@ -199,6 +199,9 @@ long config_shared_text(const struct config *config, char *text, size_t size);
 int config_apply_shared(struct config *config, const char *text, size_t len,
                         char *why, size_t n);
 
+/* An option of fixed words as a file would have it: "sql". Borrowed. */
+const char *config_word(const struct config *config, const char *option);
+
 /* The version of this build, "0.1.0". */
 const char *config_version(void);
 

@@ -180,7 +180,7 @@ int checkpoint_write(const struct checkpoint *checkpoint, const char *run,
         {"obs_dim", S},
         {"act_dim", A},
         {"units", units},
-        {"algorithm", "sql"},
+        {"algorithm", (char *)checkpoint->algorithm},
         {"format", "1"},
     };
     const struct tensors file = {.n = n + N_COUNTERS,
@@ -219,7 +219,10 @@ static int read_notes(struct checkpoint *checkpoint, char *why, size_t n) {
         snprintf(why, n, "task, obs_dim, act_dim or units is missing");
         return -EBADMSG;
     }
+    const char *algorithm = tensors_note(tensors, "algorithm");
     snprintf(checkpoint->task, sizeof(checkpoint->task), "%s", task);
+    snprintf(checkpoint->algorithm, sizeof(checkpoint->algorithm), "%.15s",
+             algorithm != NULL ? algorithm : "");
     return 0;
 }
 

@@ -22,13 +22,15 @@ struct checkpoint_counters {
 
 struct checkpoint {
     char task[CONFIG_NAME_LEN];
+    char algorithm[16]; /* "sql" */
     uint64_t S, A, units;
     struct checkpoint_counters counters;
     struct tensors tensors; /* the learning state, by name */
     void *copy;             /* private: set when the tensors are our own copy */
 };
 
-/* A copy of named tensors; task, dims and counters are the caller's to fill.
+/* A copy of named tensors; task, algorithm, dims and counters are the caller's to
+ * fill.
  * NULL when out of memory. */
 struct checkpoint *checkpoint_copy(const struct tensors_entry *entries,
                                    size_t n);

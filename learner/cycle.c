@@ -45,7 +45,7 @@ int cycle_start(struct learner *learner, struct wire_spec spec) {
     if (rc == 0 && config->lockstep) rc = lockstep_start(learner, spec);
     if (rc == 0) {
         rc = trainer_start(&learner->trainer, config, spec.obs_dim,
-                           spec.act_dim, learner->threads, learner->resume,
+                           spec.act_dim, learner->threads, &learner->origin,
                            wake, learner, why, sizeof(why));
     }
     if (rc != 0) {
@@ -53,8 +53,7 @@ int cycle_start(struct learner *learner, struct wire_spec spec) {
                   why[0] != '\0' ? why : strerror(-rc));
         return rc == -EINVAL ? EXIT_REFUSED : EXIT_CRASH;
     }
-    checkpoint_free(learner->resume);
-    learner->resume = NULL;
+    origin_close(&learner->origin);
     if (allow_sizes(learner, spec) != 0) return EXIT_REFUSED;
 
     rng_init(&learner->feed_rng, config->seed, RNG_LEARNER, 0,
@@ -247,6 +246,7 @@ static void on_update(struct learner *learner, struct trainer_result *result) {
     learner->updates = result->updates;
     learner->busy_seconds += result->seconds;
     learner->progressed_ms = uv_now(learner->loop);
+    learner->figures = result->figures;
     progress_figures(&learner->progress, &result->figures);
     if (learner->config.lockstep) lockstep_updated(learner);
 }

@@ -231,19 +231,53 @@ static int write_config(const struct learner *learner) {
     return rc != 0 ? refuse_to_start("config.ini", rc) : 0;
 }
 
+/* The runs that a new one begins from; a composition has its spec from them. */
+static int take_origin(struct learner *learner) {
+    const struct config *config = &learner->config;
+    struct origin *origin = &learner->origin;
+    char why[CONFIG_PATH_LEN + 256] = "out of memory";
+    int rc = origin_open(origin, config, why, sizeof(why));
+    if (rc != 0) {
+        log_error("%s", why);
+        return rc == -ENOMEM ? EXIT_CRASH : EXIT_REFUSED;
+    }
+    if (origin->init != NULL) {
+        log_info("beginning with %s of %s at %" PRIu64 " updates",
+                 config->init_parts == PARTS_BOTH ? "Q and the sampler"
+                 : config->init_parts == PARTS_Q  ? "Q"
+                                                  : "the sampler",
+                 config->init_from, origin->init->counters.updates);
+    }
+    if (origin->n_sources > 0) {
+        const struct checkpoint *first = origin->sources[0];
+        registry_fix_spec(&learner->registry,
+                          (struct wire_spec){.obs_dim = (uint32_t)first->S,
+                                             .act_dim = (uint32_t)first->A});
+        log_info("composing the Q functions of %zu runs", origin->n_sources);
+    }
+    return 0;
+}
+
 /* The newest checkpoint's numbers: how far we are, what the limiter owes. */
 static int take_checkpoint(struct learner *learner) {
     struct registry *registry = &learner->registry;
-    int rc = checkpoint_newest(&learner->resume, learner->config.run_dir);
+    int rc =
+        checkpoint_newest(&learner->origin.resume, learner->config.run_dir);
     if (rc == -ENOENT) {
         log_info("no checkpoint yet: learning from the beginning");
-        return 0;
+        return take_origin(learner);
     }
     if (rc != 0) return refuse_to_start("checkpoints", rc);
-    const struct checkpoint *checkpoint = learner->resume;
+    const struct checkpoint *checkpoint = learner->origin.resume;
+    const char *algorithm = config_word(&learner->config, "algorithm");
     if (strcmp(checkpoint->task, learner->config.task) != 0) {
         log_error("the run's task is %s, not %s", checkpoint->task,
                   learner->config.task);
+        return EXIT_REFUSED;
+    }
+    if (strcmp(checkpoint->algorithm, algorithm) != 0) {
+        log_error("the run's algorithm is %s, not %s", checkpoint->algorithm,
+                  algorithm);
         return EXIT_REFUSED;
     }
     const struct wire_spec spec = {.obs_dim = (uint32_t)checkpoint->S,
@@ -280,6 +314,8 @@ static int resume(struct learner *learner, const char *text) {
 
 static int begin(struct learner *learner) {
     struct state *state = &learner->state;
+    int status = take_origin(learner);
+    if (status != 0) return status;
     state->generation = 1;
     memcpy(state->task, learner->config.task, sizeof(state->task));
     while (state->run == 0) {
@@ -433,7 +469,7 @@ int learner_finish(struct learner *learner) {
     trainer_stop(learner->trainer);
     feed_finish(&learner->feed);
     lockstep_finish(&learner->lockstep);
-    checkpoint_free(learner->resume);
+    origin_close(&learner->origin);
     if (learner->farewell_said) {
         // the loop is over: the last totals of the rings, without a pool
         size_t len = 0;

@@ -13,6 +13,7 @@
 #include "learner/feed.h"
 #include "learner/limiter.h"
 #include "learner/lockstep.h"
+#include "learner/origin.h"
 #include "learner/progress.h"
 #include "learner/publish.h"
 #include "learner/registry.h"
@@ -59,7 +60,7 @@ struct learner {
     uint64_t refused;   /* messages answered with Refused */
 
     /* learning */
-    struct checkpoint *resume; /* until the trainer has it */
+    struct origin origin; /* until the trainer has it */
     size_t threads;
     struct trainer *trainer; /* NULL until the spec is known */
     uv_async_t results;
@@ -68,6 +69,7 @@ struct learner {
     size_t lent;            /* minibatches at the trainer */
     uint64_t updates;       /* done */
     double busy_seconds;    /* of the trainer, in updates */
+    struct algorithm_figures figures; /* of the last update */
     uint64_t progressed_ms; /* when the last update was done */
     struct publish publish;
     bool publish_asked;

@@ -13,7 +13,7 @@
 static const char header[] =
     "seconds,updates,steps,updates_per_second,steps_per_second,episodes,"
     "mean_return,q_loss,q_mean,target_mean,stein_norm,q_gradient,f_gradient,"
-    "stored,present,staleness\n";
+    "stored,present,staleness,alpha,entropy,negative,degenerate\n";
 static const double line_every = 5.0;
 
 /* Copy the rows of at most `updates` updates from in to out; remembers the
@@ -108,6 +108,10 @@ void progress_figures(struct progress *progress,
     sum->stein_norm += figures->stein_norm;
     sum->q_gradient += figures->q_gradient;
     sum->f_gradient += figures->f_gradient;
+    sum->alpha += figures->alpha;
+    sum->entropy += figures->entropy;
+    sum->negative += figures->negative;
+    sum->degenerate += figures->degenerate;
 }
 
 void progress_staleness(struct progress *progress, double sum, uint64_t n) {
@@ -151,6 +155,10 @@ void progress_row(struct progress *progress, const struct progress_now *now) {
     fprintf(csv, ",%" PRIu64 ",%" PRIu64, now->stored, now->present);
     field(csv, mean->staleness / (double)mean->n_staleness,
           mean->n_staleness > 0);
+    field(csv, mean->sum.alpha / n, mean->n > 0);
+    field(csv, mean->sum.entropy / n, isfinite(mean->sum.entropy / n));
+    field(csv, mean->sum.negative / n, mean->n > 0);
+    field(csv, mean->sum.degenerate / n, mean->n > 0);
     fputc('\n', csv);
     const bool failed = fflush(csv) != 0 || ferror(csv);
     if (failed && !progress->csv_failed) {

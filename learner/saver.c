@@ -1,6 +1,7 @@
 #include "learner/saver.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -116,6 +117,8 @@ static void on_checkpoint_written(uv_work_t *work, int status) {
 static void describe(const struct learner *learner,
                      struct checkpoint *checkpoint) {
     memcpy(checkpoint->task, learner->config.task, sizeof(checkpoint->task));
+    snprintf(checkpoint->algorithm, sizeof(checkpoint->algorithm), "%s",
+             config_word(&learner->config, "algorithm"));
     checkpoint->S = learner->registry.spec.obs_dim;
     checkpoint->A = learner->registry.spec.act_dim;
     checkpoint->units = learner->config.units;

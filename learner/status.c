@@ -1,6 +1,7 @@
 #include "learner/status.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,14 @@ static void print_run(const struct learner *l, FILE *out) {
 }
 
 static void print_learning(const struct learner *l, FILE *out) {
+    const struct algorithm_figures *figures = &l->figures;
+    fprintf(out,
+            "algorithm %s\nalpha %.6g\nnegative_determinants %.4f\n"
+            "degenerate_determinants %.4f\n",
+            config_word(&l->config, "algorithm"), figures->alpha,
+            figures->negative, figures->degenerate);
+    if (isfinite(figures->entropy))
+        fprintf(out, "entropy %.6g\n", figures->entropy);
     fprintf(out, "warm %d\nmay_update %d\nmay_insert %d\n", l->limiter.warm,
             limiter_may_update(&l->limiter), limiter_may_insert(&l->limiter));
     fprintf(out, "limiter_u0 %" PRId64 "\nlimiter_i0 %" PRId64 "\n",

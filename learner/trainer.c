@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -134,26 +135,65 @@ static void free_trainer(struct trainer *trainer) {
     free(trainer);
 }
 
+/* A composition: its Q functions out of other runs' checkpoints, or of its own.
+ */
+static int compose(struct trainer *trainer, const struct config *config,
+                   size_t S, size_t A, size_t threads,
+                   const struct origin *origin, char *why, size_t n) {
+    struct algorithm_origin list[ALGORITHM_MOST_SOURCES];
+    char prefixes[ALGORITHM_MOST_SOURCES][16], name[32];
+    size_t count = 0;
+    for (; origin->resume == NULL && count < origin->n_sources; count++) {
+        list[count] = (struct algorithm_origin){
+            .tensors = &origin->sources[count]->tensors, .prefix = ""};
+    }
+    while (origin->resume != NULL && count < ALGORITHM_MOST_SOURCES) {
+        const struct tensors *own = &origin->resume->tensors;
+        snprintf(prefixes[count], sizeof(prefixes[count]), "source%zu.", count);
+        snprintf(name, sizeof(name), "%sq.ws", prefixes[count]);
+        if (tensors_find(own, name) == NULL) break;
+        list[count] = (struct algorithm_origin){.tensors = own,
+                                                .prefix = prefixes[count]};
+        count++;
+    }
+    if (count == 0) {
+        snprintf(why, n, "its checkpoint holds no Q function (source0.q.ws)");
+        return -EINVAL;
+    }
+    return algorithm_new_composed(&trainer->algorithm, config, S, A, threads,
+                                  list, count, why, n);
+}
+
 /* Everything but the thread. 0, -ENOMEM or -EINVAL. */
 static int prepare(struct trainer *trainer, const struct config *config,
                    size_t S, size_t A, size_t threads,
-                   const struct checkpoint *resume, char *why, size_t n) {
-    trainer->algorithm = algorithm_new(config, S, A, threads);
-    if (trainer->algorithm == NULL) return -ENOMEM;
+                   const struct origin *origin, char *why, size_t n) {
+    int rc = origin_check(origin, config, S, A, why, n);
+    if (rc == 0 && config->algorithm == ALGORITHM_COMPOSE) {
+        rc = compose(trainer, config, S, A, threads, origin, why, n);
+    } else if (rc == 0) {
+        trainer->algorithm = algorithm_new(config, S, A, threads);
+        if (trainer->algorithm == NULL) rc = -ENOMEM;
+    }
+    if (rc != 0) return rc;
     trainer->floats = policy_most_floats(
         algorithm_sampler_shape(trainer->algorithm), (size_t)config->noise_set);
     rng_init(&trainer->rng, config->seed, RNG_LEARNER, 0, 0,
              ALGORITHM_STREAM_NOISE);
-    int rc = algorithm_noise_init(&trainer->noise, trainer->algorithm);
-    if (rc == 0 && resume != NULL) {
+    rc = algorithm_noise_init(&trainer->noise, trainer->algorithm);
+    if (rc == 0 && origin->resume != NULL) {
+        const struct checkpoint *resume = origin->resume;
         rc = algorithm_load(trainer->algorithm, &resume->tensors, why, n);
         trainer->rng.counter = resume->counters.rng_counter;
+    } else if (rc == 0 && origin->init != NULL) {
+        rc = algorithm_init_from(trainer->algorithm, &origin->init->tensors,
+                                 (enum config_parts)config->init_parts, why, n);
     }
     return rc;
 }
 
 int trainer_start(struct trainer **out, const struct config *config, size_t S,
-                  size_t A, size_t threads, const struct checkpoint *resume,
+                  size_t A, size_t threads, const struct origin *origin,
                   void (*wake)(void *data), void *data, char *why, size_t n) {
     struct trainer *trainer = calloc(1, sizeof(*trainer));
     if (trainer == NULL) return -ENOMEM;
@@ -162,7 +202,7 @@ int trainer_start(struct trainer **out, const struct config *config, size_t S,
     pthread_mutex_init(&trainer->lock, NULL);
     pthread_cond_init(&trainer->work, NULL);
 
-    int rc = prepare(trainer, config, S, A, threads, resume, why, n);
+    int rc = prepare(trainer, config, S, A, threads, origin, why, n);
     if (rc == 0) rc = -pthread_create(&trainer->thread, NULL, run, trainer);
     if (rc != 0) {
         free_trainer(trainer);

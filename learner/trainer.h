@@ -9,6 +9,7 @@
 #include "common/config.h"
 #include "learner/algorithm.h"
 #include "learner/checkpoint.h"
+#include "learner/origin.h"
 
 /*
  * The thread that owns all learning state. Jobs go in by a bounded queue and
@@ -36,7 +37,7 @@ struct trainer_result {
     uint64_t updates; /* done when the job was */
     double seconds;   /* it took */
     struct algorithm_figures figures; /* UPDATE */
-    struct policy *policy; /* PARAMETERS: malloc'ed, the receiver's */
+    struct policy *policy;         /* PARAMETERS: malloc'ed, the receiver's */
     struct checkpoint *checkpoint; /* CHECKPOINT: the receiver's; its
                                       learning part and counters are filled */
 };
@@ -51,13 +52,13 @@ enum { TRAINER_QUEUE = 16 }; /* jobs not yet taken back as results, at most */
 size_t trainer_threads(const struct config *config, bool parallel);
 
 /*
- * Create the algorithm, load resume's tensors when it is not NULL (borrowed
- * for the call), start the thread. wake is called on that thread whenever a
- * result waits. Returns 0, -ENOMEM, -EAGAIN (no thread), or -EINVAL with one
- * line in why (n bytes): the checkpoint does not fit.
+ * Create the algorithm, load what it begins from (borrowed for the call), start
+ * the thread. wake is called on that thread whenever a result waits. Returns 0,
+ * -ENOMEM, -EAGAIN (no thread), or -EINVAL with one line in why (n bytes): the
+ * checkpoint does not fit.
  */
 int trainer_start(struct trainer **out, const struct config *config, size_t S,
-                  size_t A, size_t threads, const struct checkpoint *resume,
+                  size_t A, size_t threads, const struct origin *origin,
                   void (*wake)(void *data), void *data, char *why, size_t n);
 
 /* Jobs that can be submitted now. */
