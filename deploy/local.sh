@@ -3,6 +3,8 @@
 #
 #   deploy/local.sh TASK [--name=value ...]
 #   deploy/local.sh --resume RUN [--name=value ...]
+#   deploy/local.sh TASK --init_from=RUN [--init_parts=q|f]   fine-tune RUN
+#   deploy/compose.sh RUN RUN [...]                           compose runs
 #
 # Installs what is missing (Debian packages; --no-install: refuses instead),
 # builds, makes the folder runs/TASK-TIME (or --run_dir=RUN) and starts a
@@ -21,8 +23,8 @@ here=$(cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd -P)
 # shellcheck source=deploy/common.sh
 . "$here/common.sh"
 
-task='' run='' resume='' install=() options=() ack_log=()
-child='' interrupted=''
+task='' run='' resume='' compose='' install=() options=() ack_log=()
+preset='' child='' interrupted=''
 
 # -- the command line --
 
@@ -35,10 +37,19 @@ take_option() { # --name=value or --flag
     --run_dir) run=${1#*=} ;;
     --resume) resume=${1#*=} ;;
     --ack_log) ack_log=("$1") ;;
-    --join | --index | --name | --lifeline | --evaluate | --status)
+    --compose) compose=${1#*=} ;;
+    --init_from) init_from "${1#*=}" ;;
+    --join | --import | --index | --name | --lifeline | --evaluate | --status)
         refuse "$name is not for a launch" ;;
     *) options+=("$name${1#"${1%%=*}"}") ;;
     esac
+}
+
+# The run may be resumed from anywhere, so the other one's path is absolute.
+init_from() { # RUN
+    local from=''
+    [[ -z $1 ]] || from=$(existing_run "$1") || exit 2
+    options+=("--init_from=$from")
 }
 
 read_arguments() {
@@ -69,10 +80,14 @@ read_arguments() {
         flock -n "$run/lock" true 2>/dev/null ||
             refuse "$resume is running: is there another terminal with it?"
         task=$(option_of "$run/config.ini" task)
+        [[ ! -e $run/sources ]] || compose=$(<"$run/sources")
         return
     fi
     [[ -n $task ]] ||
         refuse "name a task: $(tasks) (deploy/local.sh --help says more)"
+    # a composition takes its settings from the first run that it composes
+    preset=${compose:+${compose%%:*}/config.ini}
+    preset=${preset:-$here/presets/$task.ini}
     [[ $task != */* && -e $here/presets/$task.ini ]] ||
         refuse "there is no task '$task': $(tasks)"
 }
@@ -122,7 +137,7 @@ configure() {
         effective=$("$learner" "--run_dir=$run" "${options[@]}" \
             --print_config) || exit 2
     else
-        options=("--config=$here/presets/$task.ini" "${options[@]}")
+        options=("--config=$preset" "--task=$task" "${options[@]}")
         effective=$("$learner" "${options[@]}" --print_config) || exit 2
     fi
     if [[ $(effective task) != "$task" ]]; then
@@ -162,6 +177,7 @@ make_run() {
             cp -f -- "$(built $p)" "$run/bin/$p" || exit 2
     done
     echo "$effective" >"$run/launch.ini" || exit 2
+    [[ -z $compose ]] || echo "$compose" >"$run/sources" || exit 2
 }
 
 # Run a command that ends with us; a signal of ours goes to it as SIGTERM.
@@ -194,10 +210,15 @@ train() {
     local i line
     local commands=(-- learner "$run/bin/softq-learner" "--run_dir=$run"
         "${options[@]}")
+    local import=()
+    if [[ -n $compose ]]; then
+        commands+=("--compose=$compose")
+        import=("--import=$compose")
+    fi
     local peer=("--config=$run/launch.ini" "--join=$run" "--run_dir=$run")
     for ((i = 0; i < $(effective shards); i++)); do
         commands+=(-- "shard-$i" "$run/bin/softq-replay" "${peer[@]}"
-            "--index=$i" "--name=shard-$i")
+            "--index=$i" "--name=shard-$i" "${import[@]}")
     done
     for ((i = 0; i < $(effective actors); i++)); do
         commands+=(-- "actor-$i" "$run/bin/softq-actor" "${peer[@]}"

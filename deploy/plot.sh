@@ -45,8 +45,10 @@ task=$(option_of "$run/config.ini" task)
 mkdir -p -- "$data" || exit 2
 failed=0
 
-# learning curve
-if (($(wc -l <"$run/progress.csv" 2>/dev/null || echo 0) > 2)); then
+# learning curve: a composition plays nothing while it learns
+if [[ $(option_of "$run/config.ini" algorithm) == compose ]]; then
+    :
+elif (($(wc -l <"$run/progress.csv" 2>/dev/null || echo 0) > 2)); then
     random=$(number_of "$run/evaluation-random.json" mean_return)
     draw learning learning.png "data='$run/progress.csv'; random='$random'"
 else

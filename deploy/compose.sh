@@ -1,0 +1,69 @@
+#!/bin/bash
+# Trains a sampler for the mean of several runs' Q functions, on the union of
+# what those runs stored and without a step in any environment: the policy that
+# does all their tasks at once, as far as they can be done at once (Haarnoja et
+# al. 2018).
+#
+#   deploy/compose.sh RUN RUN [RUN ...] [--task=TASK] [--name=value ...]
+#
+# The result is a run like any other: deploy/evaluate.sh plays it, on TASK, the
+# first run's own if none is named. Settings are the first run's; --max_updates
+# is 10000 and --sampler_average 0.995 if not given. The runs must agree in
+# alpha, gamma, reward_scale, value_measure and shapes, or are refused.
+#
+# Ctrl-C, --resume and the exit status: as with deploy/local.sh.
+set -u
+
+here=$(cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd -P)
+# shellcheck source=deploy/common.sh
+. "$here/common.sh"
+
+runs=() options=() task=''
+
+while (($#)); do
+    case $1 in
+    --help | -h) help "$0" ;;
+    --task=*) task=${1#*=} ;;
+    --resume*) refuse 'a composition goes on like any run: deploy/local.sh' \
+        '--resume RUN' ;;
+    --no-install | --*=*) options+=("$1") ;;
+    --?*)
+        [[ $# -gt 1 && $2 != --* ]] || refuse "$1 needs a value"
+        options+=("$1=$2")
+        shift
+        ;;
+    *)
+        run=$(existing_run "$1") || exit 2
+        case $run in *:*) refuse "the path $run holds a ':', which separates" \
+            'runs: rename it' ;; esac
+        [[ -n $(newest_checkpoint "$run") ]] ||
+            refuse "$1 has no checkpoint yet"
+        runs+=("$run")
+        ;;
+    esac
+    shift
+done
+((${#runs[@]} >= 2)) ||
+    refuse 'name two runs or more: deploy/compose.sh RUN RUN [RUN ...]'
+
+# The rows that a run's rings hold, at most.
+stored_by() { # run
+    local size shards
+    size=$(option_of "$1/config.ini" replay_size)
+    shards=$(option_of "$1/config.ini" shards)
+    awk -v most="$((size / shards))" '
+        $1 == "ring" { rows += $3 < most ? $3 : most }
+        END { print rows + 0 }' "$1/state"
+}
+
+rows=0
+for run in "${runs[@]}"; do
+    ((rows += $(stored_by "$run")))
+done
+joined=$(IFS=: && echo "${runs[*]}")
+minibatch=$(option_of "${runs[0]}/config.ini" minibatch)
+exec "$here/local.sh" "${task:-$(option_of "${runs[0]}/config.ini" task)}" \
+    "--compose=$joined" --algorithm=compose --ratio=0 --actors=0 --shards=1 \
+    --init_from= --temperature=constant --noise_set=0 --exploration=none \
+    --max_updates=10000 --max_steps=0 --max_seconds=0 --sampler_average=0.995 \
+    "--warmup=$minibatch" "--replay_size=$rows" "${options[@]}"
