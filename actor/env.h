@@ -16,6 +16,7 @@ enum { ENV_MAX_STATS = 8, ENV_NAME_LEN = 65 };
 struct env_options {
     uint64_t horizon;     /* 0: the task's own */
     const char *reward;   /* multigoal: "goals" or "gaussian"; NULL: "goals" */
+    double start_sd;      /* multigoal: of the start around (0, 0), [0, 7] */
     const char *data_dir; /* folder of the MJCF files; NULL or "": built in */
 };
 
