@@ -21,7 +21,7 @@ here=$(cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd -P)
 # shellcheck source=deploy/common.sh
 . "$here/common.sh"
 
-task='' run='' resume='' install=() options=() ack_log=()
+task='' run='' resume='' install=() options=() ack_log=() import=()
 child='' interrupted=''
 
 # -- the command line --
@@ -35,6 +35,7 @@ take_option() { # --name=value or --flag
     --run_dir) run=${1#*=} ;;
     --resume) resume=${1#*=} ;;
     --ack_log) ack_log=("$1") ;;
+    --import) import=("--import=${1#*=}") ;;
     --join | --index | --name | --lifeline | --evaluate | --status)
         refuse "$name is not for a launch" ;;
     *) options+=("$name${1#"${1%%=*}"}") ;;
@@ -197,7 +198,7 @@ train() {
     local peer=("--config=$run/launch.ini" "--join=$run" "--run_dir=$run")
     for ((i = 0; i < $(effective shards); i++)); do
         commands+=(-- "shard-$i" "$run/bin/softq-replay" "${peer[@]}"
-            "--index=$i" "--name=shard-$i")
+            "--index=$i" "--name=shard-$i" "${import[@]}")
     done
     for ((i = 0; i < $(effective actors); i++)); do
         commands+=(-- "actor-$i" "$run/bin/softq-actor" "${peer[@]}"

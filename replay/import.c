@@ -125,6 +125,11 @@ static uint64_t width(const struct import *import) {
     return IMPORT_BLOCK * import->place.shards;
 }
 
+/* Of our batch of a block: one that no other shard has. */
+static uint64_t seq_of(const struct import *import, uint64_t block) {
+    return block * import->place.shards + import->place.index;
+}
+
 /* Our rows of a block: their number; out (may be NULL): appended. */
 static size_t take(const struct import *import,
                    const struct import_source *source, uint64_t block,
@@ -218,8 +223,8 @@ int import_begin(struct import *import, const struct ring *ring, char *why,
          import->block++, settle(import)) {
         const struct import_source *source = &import->sources[import->at];
         /* in order, so that what is too old to be known is there too */
-        if (ring_would(ring, IMPORT_ACTOR, source->ring.id, import->block) !=
-            RING_STORED)
+        if (ring_would(ring, IMPORT_ACTOR, source->ring.id,
+                       seq_of(import, import->block)) != RING_STORED)
             import->there += take(import, source, import->block, NULL);
     }
     import->at = import->block = 0;
@@ -244,9 +249,10 @@ int import_step(struct import *import, struct ring *ring, char *why, size_t n) {
     assert(!import_done(import));
     const struct import_source *source = &import->sources[import->at];
     const uint64_t id = source->ring.id, block = import->block;
+    const uint64_t seq = seq_of(import, block);
     struct batch *rows = &import->batch;
     rows->n = 0;
-    if (ring_would(ring, IMPORT_ACTOR, id, block) == RING_STORED)
+    if (ring_would(ring, IMPORT_ACTOR, id, seq) == RING_STORED)
         take(import, source, block, rows);
     if (rows->n > 0 && batch_first_non_finite(rows) < rows->n) {
         snprintf(why, n,
@@ -256,7 +262,7 @@ int import_step(struct import *import, struct ring *ring, char *why, size_t n) {
         return -EDOM;
     }
     if (rows->n > 0) {
-        if (ring_insert(ring, IMPORT_ACTOR, id, block, rows) == RING_NO_MEMORY)
+        if (ring_insert(ring, IMPORT_ACTOR, id, seq, rows) == RING_NO_MEMORY)
             return out_of_memory(why, n);
         import->copied += rows->n;
     }

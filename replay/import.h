@@ -14,11 +14,12 @@
  *
  * Block k of a source ring is its rows of the numbers from k * IMPORT_BLOCK *
  * shards on, so many. Shard i of ours takes those whose number mod shards is i,
- * as the batch (IMPORT_ACTOR, id of the source ring, k): its ring's own memory
- * of batches then says what is there, also after a kill in the middle. Flags
- * and policy versions are copied as they are. A source is opened under a shared
- * lock, so a ring that a live shard holds is refused, and no shard can open one
- * that is being read.
+ * as the batch (IMPORT_ACTOR, id of the source ring, k * shards + i): its
+ * ring's own memory of batches then says what is there, also after a kill in
+ * the middle. A block that is there stays as it is, should its source have
+ * grown since. Flags and policy versions are copied as they are. A source is
+ * opened under a shared lock, so a ring that a live shard holds is refused, and
+ * no shard can open one that is being read.
  */
 enum { IMPORT_BLOCK = 256 }; /* rows of a batch, at most */
 
