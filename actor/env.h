@@ -69,7 +69,7 @@ struct env_class {
 const struct env_class *env_find(const char *name);
 /* NULL-terminated list of all. */
 const struct env_class *const *env_list(void);
-/* "multigoal, swimmer": for messages about a wrong name. */
+/* "multigoal, point-x ...": for messages about a wrong name. */
 void env_names(char *text, size_t n);
 
 #endif
