@@ -159,7 +159,10 @@ static int count(struct import *import, char *why, size_t n) {
     }
     import->total = rows[place->index];
     if (all == 0) {
-        snprintf(why, n, "import: the %zu rings hold no rows", import->n);
+        snprintf(why, n,
+                 "import: %s hold%s no rows: name runs that stored some",
+                 import->n > 1 ? "the rings" : import->sources[0].path,
+                 import->n > 1 ? "" : "s");
         return -ENODATA;
     }
     if (most > place->spec.capacity) {
