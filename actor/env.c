@@ -6,9 +6,8 @@
 #include "actor/tasks/tasks.h"
 
 static const struct env_class *const all[] = {
-    &tasks_multigoal,
-    &tasks_swimmer,
-    NULL,
+    &tasks_multigoal, &tasks_point_x, &tasks_point_y,
+    &tasks_point_xy,  &tasks_swimmer, NULL,
 };
 
 const struct env_class *const *env_list(void) {

@@ -16,6 +16,7 @@ enum { ENV_MAX_STATS = 8, ENV_NAME_LEN = 65 };
 struct env_options {
     uint64_t horizon;     /* 0: the task's own */
     const char *reward;   /* multigoal: "goals" or "gaussian"; NULL: "goals" */
+    double start_sd;      /* multigoal: of the start around (0, 0), [0, 7] */
     const char *data_dir; /* folder of the MJCF files; NULL or "": built in */
 };
 
@@ -68,7 +69,7 @@ struct env_class {
 const struct env_class *env_find(const char *name);
 /* NULL-terminated list of all. */
 const struct env_class *const *env_list(void);
-/* "multigoal, swimmer": for messages about a wrong name. */
+/* "multigoal, point-x ...": for messages about a wrong name. */
 void env_names(char *text, size_t n);
 
 #endif

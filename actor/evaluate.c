@@ -49,7 +49,8 @@ static int prepare(struct evaluation *evaluation) {
         return -ENOENT;
     }
     if (needs_checkpoint(config)) {
-        int err = snapshot_read(&evaluation->snapshot, evaluation->run, why, n);
+        int err = snapshot_read(&evaluation->snapshot, evaluation->run,
+                                config->checkpoint, why, n);
         if (err) return err;
         config->units = snapshot->policy.shape.H;
     }

@@ -5,8 +5,9 @@
 
 /*
  * softq-actor --evaluate=RUN: play config->episodes with the sampler of RUN's
- * newest checkpoint (its noise included, no exploration on top), or with
- * uniform random actions when config->random_policy; no network is used.
+ * newest checkpoint, or of config->checkpoint (its noise included, no
+ * exploration on top), or with uniform random actions when
+ * config->random_policy; no network is used.
  * config holds RUN's own configuration already, as config_load() leaves it.
  *
  * Prints a table on stdout, after a counter on a terminal, and writes

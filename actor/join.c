@@ -64,10 +64,10 @@ static bool still_fits(const struct config *old, const struct config *new) {
     return strcmp(old->task, new->task) == 0 && old->seed == new->seed &&
            old->environments == new->environments && old->batch == new->batch &&
            old->window == new->window && old->units == new->units &&
-           old->horizon == new->horizon &&
-           old->lockstep ==
-               new->lockstep &&strcmp(old->multigoal_reward,
-                                      new->multigoal_reward) == 0;
+           old->horizon == new->horizon && old->lockstep == new->lockstep &&
+           old->multigoal_start_sd ==
+               new->multigoal_start_sd &&strcmp(old->multigoal_reward,
+                                                new->multigoal_reward) == 0;
 }
 
 static void allow_sizes(struct actor *a) {

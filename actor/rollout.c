@@ -45,6 +45,7 @@ static int load_task(struct rollout *r, const struct config *config, char *why,
     const struct env_options options = {
         .horizon = config->horizon,
         .reward = config->multigoal_reward,
+        .start_sd = config->multigoal_start_sd,
         .data_dir = config->models,
     };
     return r->class->load(&r->model, &r->spec, &options, why, n);

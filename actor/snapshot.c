@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/rundir.h"
 #include "common/tensors.h"
@@ -65,16 +66,38 @@ static int read_networks(struct snapshot *snapshot,
     return read_network(&snapshot->theta, tensors, "q", &snapshot->q, why, n);
 }
 
-int snapshot_read(struct snapshot *snapshot, const char *run, char *why,
-                  size_t n) {
-    char path[1024], reason[256] = "";
-    *snapshot = (struct snapshot){0};
-    int err = rundir_newest_checkpoint(path, sizeof(path), run);
-    if (err) {
+/* Where the checkpoint is: the newest one, or the one that was named. */
+static int find_file(char *path, size_t len, const char *run, const char *file,
+                     char *why, size_t n) {
+    const bool named = file && file[0] != '\0';
+    int err = 0;
+    if (!named)
+        err = rundir_newest_checkpoint(path, len, run);
+    else if (!strchr(file, '/'))
+        err = (size_t)snprintf(path, len, "%s/checkpoints/%s", run, file) < len
+                  ? 0
+                  : -ENAMETOOLONG;
+    else if ((size_t)snprintf(path, len, "%s", file) >= len)
+        err = -ENAMETOOLONG;
+    if (!err && named && access(path, R_OK) != 0) err = -errno;
+    if (!err) return 0;
+    if (named)
+        snprintf(why, n,
+                 "checkpoint %s: %s: give a file's path, or its name "
+                 "in %s/checkpoints",
+                 file, strerror(-err), run);
+    else
         snprintf(why, n, "%s %s", run,
                  err == -ENOENT ? "has no checkpoint yet" : strerror(-err));
-        return err;
-    }
+    return err;
+}
+
+int snapshot_read(struct snapshot *snapshot, const char *run, const char *file,
+                  char *why, size_t n) {
+    char path[1100], reason[256] = "";
+    *snapshot = (struct snapshot){0};
+    int err = find_file(path, sizeof(path), run, file, why, n);
+    if (err) return err;
     const char *slash = strrchr(path, '/');
     snprintf(snapshot->file, sizeof(snapshot->file), "%.63s",
              slash ? slash + 1 : path);

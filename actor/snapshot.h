@@ -7,7 +7,7 @@
 #include "common/policy.h"
 
 /*
- * The two networks of a run's newest checkpoint, as far as playing needs them.
+ * The two networks of a run's checkpoint, as far as playing needs them.
  * A zeroed snapshot may be finished.
  */
 struct snapshot {
@@ -20,12 +20,13 @@ struct snapshot {
 };
 
 /*
- * Read run's newest checkpoint. Returns 0 or a negative errno, nothing to
- * finish then, with one line in why (n bytes): -ENOENT no checkpoint yet,
- * -EBADMSG not readable as a checkpoint.
+ * Read run's checkpoint file: a path, or without any '/' a name in
+ * RUN/checkpoints; NULL or "": the newest. Returns 0 or a negative errno,
+ * nothing to finish then, with one line in why (n bytes): -ENOENT no
+ * checkpoint yet, or no such file, -EBADMSG not readable as a checkpoint.
  */
-int snapshot_read(struct snapshot *snapshot, const char *run, char *why,
-                  size_t n);
+int snapshot_read(struct snapshot *snapshot, const char *run, const char *file,
+                  char *why, size_t n);
 void snapshot_finish(struct snapshot *snapshot);
 
 /* Can it play this task? 0 or -EINVAL with one line in why (n bytes). */

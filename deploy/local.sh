@@ -23,7 +23,7 @@ here=$(cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd -P)
 # shellcheck source=deploy/common.sh
 . "$here/common.sh"
 
-task='' run='' resume='' compose='' install=() options=() ack_log=()
+task='' run='' resume='' compose='' install=() options=() ack_log=() import=()
 preset='' child='' interrupted=''
 
 # -- the command line --
@@ -37,9 +37,10 @@ take_option() { # --name=value or --flag
     --run_dir) run=${1#*=} ;;
     --resume) resume=${1#*=} ;;
     --ack_log) ack_log=("$1") ;;
+    --import) import=("--import=${1#*=}") ;;
     --compose) compose=${1#*=} ;;
     --init_from) init_from "${1#*=}" ;;
-    --join | --import | --index | --name | --lifeline | --evaluate | --status)
+    --join | --index | --name | --lifeline | --evaluate | --status)
         refuse "$name is not for a launch" ;;
     *) options+=("$name${1#"${1%%=*}"}") ;;
     esac
@@ -210,7 +211,6 @@ train() {
     local i line
     local commands=(-- learner "$run/bin/softq-learner" "--run_dir=$run"
         "${options[@]}")
-    local import=()
     if [[ -n $compose ]]; then
         commands+=("--compose=$compose")
         import=("--import=$compose")

@@ -140,11 +140,26 @@ static long list_files(char (**names)[NAME_LEN + 1], const char *folder) {
     return (long)n;
 }
 
-static void prune(const char *folder, size_t keep) {
+static uint64_t updates_of(const char *name) {
+    return strtoull(name + 11, NULL, 10); // after the generation
+}
+
+/*
+ * A file stays for good when none before it has reached its multiple of every.
+ * The one that did is among those that stay, so a file never becomes the first
+ * by what is removed.
+ */
+static void prune(const char *folder, size_t keep, uint64_t every) {
     char(*names)[NAME_LEN + 1] = NULL;
     long n = list_files(&names, folder);
-    for (long i = (long)keep; i < n; i++) {
+    uint64_t reached = 0;
+    for (long i = n - 1; i >= (long)keep; i--) {
         char path[4096];
+        const uint64_t multiple = every > 0 ? updates_of(names[i]) / every : 0;
+        if (multiple > reached) {
+            reached = multiple;
+            continue;
+        }
         int len = snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
         if (len < (int)sizeof(path)) unlink(path); // next time, if it fails
     }
@@ -152,7 +167,7 @@ static void prune(const char *folder, size_t keep) {
 }
 
 int checkpoint_write(const struct checkpoint *checkpoint, const char *run,
-                     size_t keep) {
+                     size_t keep, uint64_t every) {
     const size_t n = checkpoint->tensors.n;
     char folder[3072], path[4096], S[24], A[24], units[24];
     int rc = rundir_path(folder, sizeof(folder), run, "checkpoints");
@@ -189,7 +204,7 @@ int checkpoint_write(const struct checkpoint *checkpoint, const char *run,
                                  .notes = notes};
     rc = tensors_write(path, &file);
     free(entries);
-    if (rc == 0) prune(folder, keep);
+    if (rc == 0) prune(folder, keep, every);
     return rc;
 }
 

@@ -37,11 +37,13 @@ struct checkpoint *checkpoint_copy(const struct tensors_entry *entries,
 void checkpoint_free(struct checkpoint *checkpoint); /* NULL is fine */
 
 /*
- * Write it, then remove all but the newest keep (>= 1) files. Blocking: call
- * it from libuv's pool. Returns 0 or a negative errno.
+ * Write it, then remove all but the newest keep (>= 1) files and, where every
+ * is above 0, the first one at or past each of its multiples of updates; over
+ * all generations, so that what a resumed run repeats is not kept twice.
+ * Blocking: call it from libuv's pool. Returns 0 or a negative errno.
  */
 int checkpoint_write(const struct checkpoint *checkpoint, const char *run,
-                     size_t keep);
+                     size_t keep, uint64_t every);
 
 /* 0, -ENOMEM, -errno or -EBADMSG with one line in why (n bytes). */
 int checkpoint_read(struct checkpoint **out, const char *path, char *why,

@@ -64,6 +64,7 @@ int cycle_start(struct learner *learner, struct wire_spec spec) {
     // an answer meant for an earlier learner must not find its id again
     learner->feed.next_id = (learner->state.generation << 40) + 1;
     uint64_t now = uv_now(learner->loop);
+    saver_resumed(learner);
     learner->saver.due_ms = now + (uint64_t)(1e3 * config->checkpoint_seconds);
     learner->published_updates = UINT64_MAX; // never yet
     cycle_publish(learner, now);
@@ -143,6 +144,7 @@ static void hand_over(struct learner *learner) {
                        &(struct trainer_job){.kind = TRAINER_UPDATE,
                                              .rows = &slot->rows,
                                              .data = slot});
+        saver_passed(learner); // right behind the update, before the next
     }
 }
 

@@ -53,15 +53,22 @@ const char *learner_waiting(const struct learner *learner, char *text,
     if (uv_now(learner->loop) - learner->progressed_ms < WAITING_MS) {
         return NULL;
     }
-    if (registry_listed(&learner->registry) == 0) {
+    const struct registry *registry = &learner->registry;
+    const bool acting = registry_count(registry, WIRE_ACTOR, SILENT_MS) > 0;
+    const bool shaped = registry->spec.obs_dim > 0;
+    if (registry_count(registry, WIRE_SHARD, SILENT_MS) == 0) {
         snprintf(text, n, "waiting for a shard");
-    } else if (registry_count(&learner->registry, WIRE_ACTOR, SILENT_MS) == 0) {
-        snprintf(text, n, "waiting for actors");
+    } else if (!shaped && !acting) {
+        snprintf(text, n, "waiting for the first actor: it brings the shapes");
+    } else if (registry_listed(registry) == 0) {
+        snprintf(text, n, "waiting for a shard's ring");
     } else if (!learner->limiter.warm) {
-        snprintf(text, n, "warm-up: %" PRIu64 " of %" PRIu64 " rows",
-                 learner_now(learner).present, learner->config.warmup);
+        snprintf(text, n, "warm-up: %" PRIu64 " of %" PRIu64 " rows%s",
+                 learner_now(learner).present, learner->config.warmup,
+                 acting ? "" : ", waiting for actors");
     } else if (!limiter_may_update(&learner->limiter)) {
-        snprintf(text, n, "waiting for the actors' steps (ratio %g)",
+        snprintf(text, n, "waiting for %s (ratio %g)",
+                 acting ? "the actors' steps" : "actors",
                  learner->config.ratio);
     } else {
         snprintf(text, n, "waiting for minibatches");

@@ -142,6 +142,7 @@ void lockstep_updated(struct learner *learner) {
     if (learner->updates % learner->config.checkpoint_updates == 0) {
         saver_ask(learner);
     }
+    saver_passed(learner);
     learner->lockstep.phase = LOCKSTEP_NEXT;
 }
 

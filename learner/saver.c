@@ -65,6 +65,20 @@ bool saver_busy(const struct learner *learner) {
     return learner->saver.asked || learner->saver.busy;
 }
 
+/* Multiples of checkpoint_every that the updates handed over so far passed. */
+static uint64_t multiples(const struct learner *learner) {
+    const uint64_t every = learner->config.checkpoint_every;
+    return every > 0 ? (uint64_t)learner->limiter.updates / every : 0;
+}
+
+void saver_resumed(struct learner *learner) {
+    learner->saver.multiples = multiples(learner);
+}
+
+void saver_passed(struct learner *learner) {
+    if (multiples(learner) > learner->saver.multiples) saver_ask(learner);
+}
+
 void saver_ask(struct learner *learner) {
     if (learner->trainer == NULL || saver_busy(learner) ||
         trainer_room(learner->trainer) == 0) {
@@ -76,13 +90,15 @@ void saver_ask(struct learner *learner) {
     trainer_submit(learner->trainer,
                    &(struct trainer_job){.kind = TRAINER_CHECKPOINT});
     learner->saver.asked = true;
+    learner->saver.multiples = multiples(learner);
 }
 
 static void write_checkpoint(uv_work_t *work) {
     struct learner *learner = work->data;
     learner->saver.checkpoint_rc =
         checkpoint_write(learner->saver.checkpoint, learner->config.run_dir,
-                         (size_t)learner->config.keep_checkpoints);
+                         (size_t)learner->config.keep_checkpoints,
+                         learner->config.checkpoint_every);
 }
 
 static void on_checkpoint_written(uv_work_t *work, int status) {
@@ -158,9 +174,10 @@ void saver_last(struct learner *learner) {
 
 void saver_tick(struct learner *learner, uint64_t now_ms) {
     if (now_ms >= learner->saver.state_due_ms) begin_state(learner);
-    if (learner->ending || learner->config.lockstep ||
-        learner->trainer == NULL || now_ms < learner->saver.due_ms)
+    if (learner->ending || learner->config.lockstep || learner->trainer == NULL)
         return;
+    saver_passed(learner);
+    if (now_ms < learner->saver.due_ms) return;
     saver_ask(learner);
     if (saver_busy(learner)) {
         learner->saver.due_ms =

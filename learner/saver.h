@@ -32,6 +32,8 @@ struct saver {
     bool asked, busy, last;   /* of the trainer; of the pool; the run's last */
     struct limiter_base base; /* when it was asked */
     uint64_t due_ms;
+    uint64_t
+        multiples; /* of checkpoint_every that a checkpoint was asked for */
     struct checkpoint *checkpoint;
     uv_work_t checkpoint_work;
     int checkpoint_rc;
@@ -44,6 +46,11 @@ void saver_state(struct learner *learner);
 
 /* Ask the trainer for a checkpoint, unless one is under way. */
 void saver_ask(struct learner *learner);
+/* The run stands at the updates of a checkpoint, or at 0. */
+void saver_resumed(struct learner *learner);
+/* Updates were handed over: ask for the checkpoint that checkpoint_every wants
+ * of them. One that is under way delays it, so it may come a little later. */
+void saver_passed(struct learner *learner);
 /* The trainer's copy came (taken over), NULL: it had no memory for one. */
 void saver_write(struct learner *learner, struct checkpoint *checkpoint);
 /* The run ends: write a last checkpoint after whatever is under way, then call

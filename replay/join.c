@@ -89,7 +89,11 @@ static void on_topology(struct shard *shard,
         shard_end(shard, EXIT_REFUSED, "the run's shape has changed");
         return;
     }
-    if (shard->state == SHARD_WELCOMED) say_ready(shard);
+    join_imported(shard);
+}
+
+void join_imported(struct shard *shard) {
+    if (shard->state == SHARD_WELCOMED && !shard->importing) say_ready(shard);
 }
 
 /* A resumed run may bring other shared options; the ring must still be its. */

@@ -213,18 +213,28 @@ int ring_open(struct ring *ring, const char *path, const struct ring_spec *spec,
     return settle(ring, true, dropped, path, why, n);
 }
 
-int ring_open_read(struct ring *ring, const char *path, uint64_t *dropped,
-                   char *why, size_t n) {
+static int open_to_read(struct ring *ring, const char *path, bool lock,
+                        uint64_t *dropped, char *why, size_t n) {
     *ring = (struct ring){0};
     int rc = make_private(ring, path, why, n);
     if (rc != 0) return rc;
-    rc = ring_file_open_read(&ring->private->file, path, &ring->spec, &ring->id,
-                             why, n);
+    rc = ring_file_open_read(&ring->private->file, path, lock, &ring->spec,
+                             &ring->id, why, n);
     if (rc != 0) {
         ring_close(ring);
         return rc;
     }
     return settle(ring, false, dropped, path, why, n);
+}
+
+int ring_open_read(struct ring *ring, const char *path, uint64_t *dropped,
+                   char *why, size_t n) {
+    return open_to_read(ring, path, false, dropped, why, n);
+}
+
+int ring_open_shared(struct ring *ring, const char *path, uint64_t *dropped,
+                     char *why, size_t n) {
+    return open_to_read(ring, path, true, dropped, why, n);
 }
 
 void ring_close(struct ring *ring) {

@@ -49,6 +49,13 @@ int ring_open(struct ring *ring, const char *path, const struct ring_spec *spec,
 int ring_open_read(struct ring *ring, const char *path, uint64_t *dropped,
                    char *why, size_t n);
 
+/*
+ * As ring_open_read(), but nobody writes to the file until ring_close(): a
+ * shared lock. -EWOULDBLOCK: a shard has it.
+ */
+int ring_open_shared(struct ring *ring, const char *path, uint64_t *dropped,
+                     char *why, size_t n);
+
 /* A zeroed ring may be closed. */
 void ring_close(struct ring *ring);
 

@@ -229,18 +229,20 @@ static int check_or_create(struct ring_file *file, const char *path,
     return rc == 0 ? check_spec(&have, spec, path, why, n) : rc;
 }
 
+static int lock_file(int fd, int how, const char *path, char *why, size_t n) {
+    if (flock(fd, how | LOCK_NB) == 0) return 0;
+    return errno == EWOULDBLOCK
+               ? say(-EWOULDBLOCK, why, n, path, "in use by another process")
+               : say_errno(why, n, path, "flock");
+}
+
 int ring_file_open(struct ring_file *file, const char *path,
                    const struct ring_spec *spec, uint64_t *id, char *why,
                    size_t n) {
     *file = (struct ring_file){
         .fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644)};
     if (file->fd < 0) return say_errno(why, n, path, "cannot open");
-    int rc = 0;
-    if (flock(file->fd, LOCK_EX | LOCK_NB) != 0) {
-        rc = errno == EWOULDBLOCK
-                 ? say(-EWOULDBLOCK, why, n, path, "in use by another process")
-                 : say_errno(why, n, path, "flock");
-    }
+    int rc = lock_file(file->fd, LOCK_EX, path, why, n);
     if (rc == 0) rc = check_or_create(file, path, spec, why, n);
     if (rc == 0)
         rc = map_file(file, file_bytes(spec), PROT_READ | PROT_WRITE, path, why,
@@ -250,15 +252,19 @@ int ring_file_open(struct ring_file *file, const char *path,
     return rc;
 }
 
-int ring_file_open_read(struct ring_file *file, const char *path,
+int ring_file_open_read(struct ring_file *file, const char *path, bool lock,
                         struct ring_spec *spec, uint64_t *id, char *why,
                         size_t n) {
     *file = (struct ring_file){.fd = open(path, O_RDONLY | O_CLOEXEC)};
     if (file->fd < 0) return say_errno(why, n, path, "cannot open");
     struct stat st = {0};
     struct header header = {.layout = 0};
-    int rc =
-        fstat(file->fd, &st) == 0 ? read_header(file->fd, &header) : -errno;
+    int rc = lock ? lock_file(file->fd, LOCK_SH, path, why, n) : 0;
+    if (rc != 0) {
+        ring_file_close(file);
+        return rc;
+    }
+    rc = fstat(file->fd, &st) == 0 ? read_header(file->fd, &header) : -errno;
     if (rc != 0) {
         rc = say(rc, why, n, path, "not a ring file, or cut in its header");
     } else {

@@ -31,8 +31,9 @@ int ring_file_open(struct ring_file *file, const char *path,
                    const struct ring_spec *spec, uint64_t *id, char *why,
                    size_t n);
 
-/* Map read-only without a lock; fills *spec and *id from the header. */
-int ring_file_open_read(struct ring_file *file, const char *path,
+/* Map read-only, under a shared lock or none; fills *spec and *id from the
+ * header. */
+int ring_file_open_read(struct ring_file *file, const char *path, bool lock,
                         struct ring_spec *spec, uint64_t *id, char *why,
                         size_t n);
 

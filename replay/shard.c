@@ -99,6 +99,11 @@ static bool fits(struct shard *shard, const struct link_route *from,
                "the epoch is not the sender's incarnation");
         return false;
     }
+    if (insert->rank == IMPORT_ACTOR) {
+        refuse(shard, from, WIRE_INSERT, WIRE_CODE_ILL_FORMED, insert->seq,
+               "the rank %" PRIu64 " is that of imported rows", insert->rank);
+        return false;
+    }
     if (insert->rows.S != spec->S || insert->rows.A != spec->A) {
         refuse(shard, from, WIRE_INSERT, WIRE_CODE_ILL_FORMED, insert->seq,
                "rows of %zu + %zu numbers, this run has %" PRIu32 " + %" PRIu32,
@@ -223,6 +228,8 @@ int shard_open(struct shard *shard, const struct wire_spec *spec) {
         log_error("run_dir %s: %s", config->run_dir, strerror(-rc));
         return EXIT_REFUSED;
     }
+    int status = importing_check(shard, &want);
+    if (status != 0) return status;
     if (ring_open(&shard->ring, shard->path, &want, &dropped, why,
                   sizeof why) != 0) {
         log_error("%s", why);
@@ -244,7 +251,7 @@ int shard_open(struct shard *shard, const struct wire_spec *spec) {
     shard->synced_ms = uv_now(shard->loop);
     log_info("%s: %" PRIu64 " of %" PRIu64 " rows, %zu bytes each", shard->path,
              shard->ring.present, want.capacity, shard->ring.row_bytes);
-    return 0;
+    return importing_start(shard);
 }
 
 static void sync_work(uv_work_t *work) {
@@ -361,7 +368,8 @@ int shard_start(struct shard *shard, uv_loop_t *loop, void *zmq) {
     }
     rc = uv_timer_init(loop, &shard->tick);
     if (rc == 0) rc = uv_timer_init(loop, &shard->soon);
-    shard->tick.data = shard->soon.data = shard;
+    if (rc == 0) rc = uv_idle_init(loop, &shard->slices);
+    shard->tick.data = shard->soon.data = shard->slices.data = shard;
     if (rc == 0) rc = uv_timer_start(&shard->tick, on_tick, TICK_MS, TICK_MS);
     if (rc != 0) {
         log_error("start: %s", uv_strerror(rc));
@@ -394,6 +402,7 @@ void shard_finish(struct shard *shard) {
         int rc = ring_sync(&shard->ring);
         if (rc != 0) log_warn("%s: msync: %s", shard->path, strerror(-rc));
     }
+    import_close(&shard->import);
     ring_close(&shard->ring);
     batch_finish(&shard->scratch);
 }

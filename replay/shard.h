@@ -12,22 +12,25 @@
 #include "common/rng.h"
 #include "proto/link.h"
 #include "proto/wire.h"
+#include "replay/import.h"
 #include "replay/ring.h"
 #include "replay/waiting.h"
 
 /*
  * One replay shard on a libuv loop: a ring behind two sockets.
  *
- *   shard.c   actors' side: Insert, Status; grants, Busy and Room; msync
- *   join.c    learner's side: Hello to Go, Sample, heartbeats, its absence
+ *   shard.c      actors' side: Insert, Status; grants, Busy and Room; msync
+ *   join.c       learner's side: Hello to Go, Sample, heartbeats, its absence
+ *   importing.c  rows of other runs, taken in slices
  *
- * Hello -> Welcome -> (Topology with the spec) -> ring open -> ShardReady ->
- * Go. It says Hello again to a learner that started again or forgot it, and
- * stops by itself (on_end) when told to, refused, or orphaned.
+ * Hello -> Welcome -> (Topology with the spec) -> ring open -> (import) ->
+ * ShardReady -> Go. It says Hello again to a learner that started again or
+ * forgot it, and stops by itself (on_end) when told to, refused, or orphaned.
  */
 enum shard_state {
     SHARD_ALONE,    /* Hello is on its way, or there is no address yet */
-    SHARD_WELCOMED, /* waits for the spec, which the first actor brings */
+    SHARD_WELCOMED, /* waits for the spec, which the first actor brings; then
+                     * imports */
     SHARD_READY,    /* ShardReady is on its way */
     SHARD_LISTED,   /* actors and samples may come */
 };
@@ -70,6 +73,13 @@ struct shard {
     bool syncing;
     int sync_rc;
     uint64_t synced_ms, synced, sync_failed_ms; /* synced: stored at the last */
+
+    struct import import;
+    bool importing;   /* not ready yet */
+    uv_idle_t slices; /* while there is something to copy */
+    uv_work_t record; /* then */
+    int record_rc;
+    uint64_t import_ms, import_said_ms; /* uv_now() of begin and last line */
 };
 
 /*
@@ -99,10 +109,25 @@ void shard_grant(struct shard *shard, uint64_t store_until);
 /* counters, up to date. */
 const struct wire_counters *shard_count(struct shard *shard);
 
+/*
+ * config.import: open its rings and refuse what cannot be, before a ring of
+ * ours is made for want; if one is there, importing_start() does. 0, or an exit
+ * status after one log line.
+ */
+int importing_check(struct shard *shard, const struct ring_spec *want);
+/*
+ * Our ring is open: copy what it lacks, in slices. Sets importing, unless there
+ * is nothing to import or RUN/replay/shard-<index>.imported says that all of it
+ * was: then the other runs may be gone, or live. As above.
+ */
+int importing_start(struct shard *shard);
+
 /* Is there somewhere to join? 0, or EXIT_REFUSED after one log line. */
 int join_check(const struct config *config);
 int join_start(struct shard *shard);
 void join_tick(struct shard *shard);
+/* The import is complete: ShardReady may go. */
+void join_imported(struct shard *shard);
 /* Counters go to the learner now. */
 void join_beat(struct shard *shard);
 void join_finish(struct shard *shard);

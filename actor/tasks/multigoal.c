@@ -14,13 +14,13 @@ enum { GOALS = 4 };
 static const double goals[GOALS][2] = {{5, 0}, {-5, 0}, {0, 5}, {0, -5}};
 static const double reach = 1.0;
 static const double limit = 7.0; // of each coordinate
-static const double start_sd = 0.1;
 static const double action_cost = 30.0;
 static const double goal_bonus = 10.0;
 static const uint64_t default_horizon = 30;
 
 struct multigoal {
     bool gaussian;
+    double start_sd;
     uint64_t horizon;
 };
 
@@ -40,6 +40,11 @@ static int multigoal_load(void **model, struct env_spec *spec,
                  reward);
         return -EINVAL;
     }
+    if (!(options->start_sd >= 0.0 && options->start_sd <= limit)) {
+        snprintf(why, n, "multigoal_start_sd is %g: give a number in [0, %g]",
+                 options->start_sd, limit);
+        return -EINVAL;
+    }
     struct multigoal *shared = malloc(sizeof(*shared));
     if (!shared) {
         snprintf(why, n, "out of memory");
@@ -47,6 +52,7 @@ static int multigoal_load(void **model, struct env_spec *spec,
     }
     *shared = (struct multigoal){
         .gaussian = gaussian,
+        .start_sd = options->start_sd,
         .horizon = options->horizon > 0 ? options->horizon : default_horizon,
     };
     *model = shared;
@@ -98,7 +104,7 @@ static void multigoal_reset(void *state, struct rng *rng, float *obs) {
     float noise[2];
     rng_fill_normal(rng, noise, 2);
     for (size_t i = 0; i < 2; i++)
-        point->x[i] = clip(start_sd * (double)noise[i], limit);
+        point->x[i] = clip(point->model->start_sd * (double)noise[i], limit);
     point->steps = 0;
     observe(point, obs);
 }

@@ -5,6 +5,7 @@
 
 /* Every task there is; env_list() names them to the rest of the program. */
 extern const struct env_class tasks_multigoal;
+extern const struct env_class tasks_point_x, tasks_point_y, tasks_point_xy;
 extern const struct env_class tasks_swimmer;
 
 #endif

@@ -6,7 +6,7 @@ set -u
 
 a_short_run_ends_with_an_evaluation() {
     local run=$work/short
-    launch "$run" --max_updates=600
+    launch "$run" --max_updates=600 --checkpoint_every=250 --keep_checkpoints=1
     local status
     finish "$launcher" 90
     if [[ $status != 0 ]]; then
@@ -17,6 +17,23 @@ a_short_run_ends_with_an_evaluation() {
         not_ok "${FUNCNAME[0]}" "left behind: $(processes_of "$run")"
     elif [[ $(updates_of "$run") != 600 ]]; then
         not_ok "${FUNCNAME[0]}" "updates: $(updates_of "$run")"
+    else
+        ok "${FUNCNAME[0]}"
+    fi
+}
+
+# Of the run above: the multiples of checkpoint_every and the last one, one of
+# which is played by its name.
+kept_checkpoints_can_be_played() {
+    local run=$work/short files
+    files=$(cd "$run/checkpoints" && echo *)
+    if [[ ${files//.safetensors/} != *25[0-9]\ *50[0-9]\ *600 ]]; then
+        not_ok "${FUNCNAME[0]}" "there are $files"
+    elif ! "$root/deploy/evaluate.sh" "$run" --checkpoint="${files%% *}" \
+        >"$run.out" 2>"$run.err"; then
+        not_ok "${FUNCNAME[0]}" "$(tail -n 3 "$run.err")"
+    elif ! grep -q "\"${files%% *}\"" "$run/evaluation.json"; then
+        not_ok "${FUNCNAME[0]}" "another one played"
     else
         ok "${FUNCNAME[0]}"
     fi
@@ -94,6 +111,7 @@ lockstep_repeats_bit_for_bit() {
 }
 
 a_short_run_ends_with_an_evaluation
+kept_checkpoints_can_be_played
 lockstep_repeats_bit_for_bit
 two_runs_share_the_machine
 ctrl_c_leaves_a_checkpoint_that_resumes

@@ -51,7 +51,7 @@ keep common_knows_no_sockets 'uv\.h|zmq\.h' '(actor|learner|proto|replay)/.*'
 
 # pure modules: no loop, no socket, neither directly nor through a header
 pure='common/.*|proto/wire.*|actor/(env|rollout|outbox|window|tasks/.*)\.[ch]'
-pure+='|replay/(ring|ring_file|dedup|crc32c)\.[ch]'
+pure+='|replay/(ring|ring_file|import|dedup|crc32c)\.[ch]'
 pure+='|learner/(soft_value|svgd|adam|ddpg|limiter|algorithm[a-z_]*)\.[ch]'
 pure+='|learner/(registry|state|feed|checkpoint|progress|trainer)\.[ch]'
 loops='uv\.h|zmq\.h|proto/(link|link_socket|lifecycle|sockpoll)\.h'

@@ -58,10 +58,15 @@ static struct checkpoint *make(uint64_t generation, uint64_t updates) {
     return checkpoint;
 }
 
-static void write_one(uint64_t generation, uint64_t updates, size_t keep) {
+static void write_some(uint64_t generation, uint64_t updates, size_t keep,
+                       uint64_t every) {
     struct checkpoint *checkpoint = make(generation, updates);
-    assert_int_equal(checkpoint_write(checkpoint, run, keep), 0);
+    assert_int_equal(checkpoint_write(checkpoint, run, keep, every), 0);
     checkpoint_free(checkpoint);
+}
+
+static void write_one(uint64_t generation, uint64_t updates, size_t keep) {
+    write_some(generation, updates, keep, 0);
 }
 
 static void file_path(char *path, size_t n, uint64_t generation,
@@ -126,6 +131,44 @@ static void only_the_newest_are_kept(void **state) {
     checkpoint_free(back);
 }
 
+static bool there(uint64_t generation, uint64_t updates) {
+    char path[256];
+    file_path(path, sizeof(path), generation, updates);
+    return access(path, F_OK) == 0;
+}
+
+/* The first one at or past each multiple stays beside the newest, also when
+ * the trainer was a few updates past it, or a whole multiple was jumped. */
+static void the_first_past_each_multiple_is_kept_for_good(void **state) {
+    (void)state;
+    static const uint64_t updates[] = {40,  100, 130, 203, 250,
+                                       290, 407, 460, 470, 480};
+    const size_t n = sizeof(updates) / sizeof(*updates);
+    for (size_t i = 0; i < n; i++) write_some(1, updates[i], 2, 100);
+    static const bool kept[] = {false, true, false, true, false,
+                                false, true, false, true, true};
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(there(1, updates[i]), kept[i]);
+}
+
+/* A resumed run passes some multiples again: what is kept already is not kept
+ * twice, and is not removed either. */
+static void a_multiple_passed_again_is_kept_once(void **state) {
+    (void)state;
+    write_some(1, 100, 1, 100);
+    write_some(1, 200, 1, 100);
+    write_some(2, 150, 1, 100); // from a checkpoint before 200
+    write_some(2, 201, 1, 100);
+    write_some(2, 300, 1, 100);
+    write_some(2, 310, 1, 100);
+    assert_true(there(1, 100) && there(1, 200));
+    assert_false(there(2, 150) || there(2, 201));
+    assert_true(there(2, 300) && there(2, 310));
+    write_some(2, 320, 1, 0); // not wanted any more
+    assert_false(there(1, 100) || there(2, 300));
+    assert_true(there(2, 320));
+}
+
 /* A damaged newest one is passed over. */
 static void a_damaged_one_gives_way_to_an_older(void **state) {
     (void)state;
@@ -170,6 +213,8 @@ int main(void) {
         CASE(what_is_written_reads_back),
         CASE(a_copy_stands_alone),
         CASE(only_the_newest_are_kept),
+        CASE(the_first_past_each_multiple_is_kept_for_good),
+        CASE(a_multiple_passed_again_is_kept_once),
         CASE(a_damaged_one_gives_way_to_an_older),
         CASE(none_at_all_is_said),
         CASE(another_file_is_refused_in_words),

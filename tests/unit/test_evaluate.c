@@ -184,7 +184,8 @@ static void what_does_not_fit_is_refused(void **state) {
     struct snapshot snapshot;
     char why[256] = "";
     save(run, "multigoal", "0000000001-000000000010.safetensors");
-    assert_int_equal(snapshot_read(&snapshot, run->path, why, sizeof(why)), 0);
+    assert_int_equal(
+        snapshot_read(&snapshot, run->path, NULL, why, sizeof(why)), 0);
     assert_memory_equal(snapshot.phi, run->phi,
                         sizeof(float) * mlp_parameters(&sampler));
     assert_memory_equal(snapshot.theta, run->theta,
@@ -203,6 +204,39 @@ static void what_does_not_fit_is_refused(void **state) {
     assert_int_equal(quietly(&run->config), EXIT_REFUSED);
     strcpy(run->config.evaluate, "/proc/nowhere");
     assert_int_equal(quietly(&run->config), EXIT_REFUSED);
+}
+
+/* A named checkpoint plays instead of the newest, by its name in the run or by
+ * any path; one that is not there is named. */
+static void a_named_checkpoint_plays(void **state) {
+    struct run *run = *state;
+    static const char *const old = "0000000001-000000000010.safetensors";
+    struct snapshot snapshot;
+    char why[256] = "";
+    const float newest = run->phi[0];
+    run->phi[0] = 0.25f;
+    save(run, "multigoal", old);
+    run->phi[0] = newest;
+    save(run, "multigoal", "0000000001-000000000020.safetensors");
+    strcpy(run->config.checkpoint, old);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(snapshot_read(&snapshot, run->path,
+                                       run->config.checkpoint, why,
+                                       sizeof(why)),
+                         0);
+        assert_close(snapshot.phi[0], 0.25f, 0.0f);
+        assert_string_equal(snapshot.file, old);
+        snapshot_finish(&snapshot);
+        assert_int_equal(quietly(&run->config), EXIT_FINISHED);
+        char *text = slurp(run, "evaluation.json");
+        assert_non_null(strstr(text, old));
+        free(text);
+        snprintf(run->config.checkpoint, sizeof(run->config.checkpoint),
+                 "%s/checkpoints/%s", run->path, old);
+    }
+    assert_int_equal(
+        snapshot_read(&snapshot, run->path, "none", why, sizeof(why)), -ENOENT);
+    assert_non_null(strstr(why, "checkpoint none"));
 }
 
 /* Traces hold every counted episode once, step by step from its start, and
@@ -257,7 +291,8 @@ static void q_figure_holds_the_networks(void **state) {
     struct snapshot snapshot;
     char why[256] = "", folder[128];
     save(run, "multigoal", "0000000001-000000000010.safetensors");
-    assert_int_equal(snapshot_read(&snapshot, run->path, why, sizeof(why)), 0);
+    assert_int_equal(
+        snapshot_read(&snapshot, run->path, NULL, why, sizeof(why)), 0);
     snprintf(folder, sizeof(folder), "%s/figures", run->path);
     assert_int_equal(
         q_figure_write(&snapshot, "0,0:2.5,-2.5", folder, 1, why, sizeof(why)),
@@ -323,6 +358,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(the_random_policy_needs_no_checkpoint,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_does_not_fit_is_refused, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_named_checkpoint_plays, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(traces_hold_every_episode_once, set_up,
                                         tear_down),

@@ -13,16 +13,22 @@ struct fixture {
     void *model, *state;
 };
 
-static struct fixture load(const char *reward, uint64_t horizon) {
+static struct fixture load_from(const char *reward, uint64_t horizon,
+                                double start_sd) {
     struct fixture f = {.class = env_find("multigoal")};
     char why[128] = "";
     assert_non_null(f.class);
-    const struct env_options options = {.horizon = horizon, .reward = reward};
+    const struct env_options options = {
+        .horizon = horizon, .reward = reward, .start_sd = start_sd};
     assert_int_equal(
         f.class->load(&f.model, &f.spec, &options, why, sizeof(why)), 0);
     f.state = f.class->create(f.model);
     assert_non_null(f.state);
     return f;
+}
+
+static struct fixture load(const char *reward, uint64_t horizon) {
+    return load_from(reward, horizon, 0.1);
 }
 
 static void unload(struct fixture *f) {
@@ -171,6 +177,36 @@ static void starts_repeat_from_a_seed(void **unused) {
     unload(&f);
 }
 
+/* The start's deviation is an option: 0 is exactly the origin, and a wide one
+ * stays on the plane. */
+static void the_start_has_its_deviation(void **unused) {
+    (void)unused;
+    struct fixture f = load_from("goals", 0, 0.0);
+    struct rng rng = stream(13);
+    float at[2];
+    for (int i = 0; i < 100; i++) {
+        test_fill_nan(at, 2);
+        f.class->reset(f.state, &rng, at);
+        assert_true(at[0] == 0.0f && at[1] == 0.0f);
+    }
+    unload(&f);
+    f = load_from("goals", 0, 2.5);
+    double squares = 0.0;
+    for (int i = 0; i < 4000; i++) {
+        f.class->reset(f.state, &rng, at);
+        assert_true(fabsf(at[0]) <= 7.0f && fabsf(at[1]) <= 7.0f);
+        squares += (double)(at[0] * at[0] + at[1] * at[1]);
+    }
+    // a normal of deviation 2.5, clipped at 2.8 of them
+    assert_close((float)sqrt(squares / 8000), 2.48f, 0.07f);
+    unload(&f);
+    const struct env_options options = {.start_sd = 7.5};
+    char why[128] = "";
+    assert_int_equal(
+        f.class->load(&f.model, &f.spec, &options, why, sizeof(why)), -EINVAL);
+    assert_non_null(strstr(why, "multigoal_start_sd is 7.5"));
+}
+
 /* A wrong reward is refused in words, an unknown task is not found. */
 static void wrong_names_are_refused(void **unused) {
     (void)unused;
@@ -195,6 +231,7 @@ int main(void) {
         cmocka_unit_test(gaussian_reward_never_ends),
         cmocka_unit_test(the_horizon_truncates),
         cmocka_unit_test(starts_repeat_from_a_seed),
+        cmocka_unit_test(the_start_has_its_deviation),
         cmocka_unit_test(wrong_names_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -290,7 +290,7 @@ static void an_unknown_task_is_refused(void **unused) {
     char why[256] = "";
     assert_int_equal(
         rollout_init(&r, &config, RNG_TEST, 0, 0, why, sizeof(why)), -EINVAL);
-    assert_non_null(strstr(why, "multigoal, swimmer"));
+    assert_non_null(strstr(why, "multigoal, point-x"));
     rollout_finish(&r);
 }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <uv.h>
@@ -528,6 +529,71 @@ static void next_process_brings_the_rows_back(void **state) {
     assert_int_equal(w->shard.status, EXIT_REFUSED);
 }
 
+/* A ring of another run with so many rows, its folder named in import. */
+static void make_import(struct world *w, uint64_t rows) {
+    char path[160], other[96], why[1024];
+    struct ring ring;
+    struct batch batch;
+    const struct ring_spec spec = {
+        .run = RUN + 5, .capacity = rows, .S = S, .A = A};
+    snprintf(other, sizeof other, "%s/other", w->folder);
+    strcpy(w->config.import, other);
+    assert_int_equal(mkdir(other, 0700), 0);
+    snprintf(path, sizeof path, "%s/replay", other);
+    assert_int_equal(mkdir(path, 0700), 0);
+    snprintf(path, sizeof path, "%s/replay/shard-0.ring", other);
+    assert_int_equal(ring_open(&ring, path, &spec, NULL, why, sizeof why), 0);
+    assert_int_equal(batch_init(&batch, 100, S, A), 0);
+    batch.n = 100; /* of zeros */
+    for (uint64_t seq = 0; seq < rows / 100; seq++)
+        assert_int_equal(ring_insert(&ring, 1, 1, seq, &batch), RING_STORED);
+    batch_finish(&batch);
+    ring_close(&ring);
+}
+
+/* ShardReady comes when all rows are there, while the loop goes on; once it is
+ * on record the other run is not needed any more. */
+static void imported_rows_come_before_ready(void **state) {
+    struct world *w = *state;
+    w->config.replay_size = 60000;
+    make_import(w, 50000);
+    start_learner(w, RUN);
+    start_shard(w);
+    WAIT(w, w->shard.importing);
+    for (unsigned turns = 0; w->shard.ring.stored < 50000; turns++) {
+        assert_true(turns < 1000);
+        assert_int_equal(w->learner_heard.n[WIRE_SHARD_READY], 0);
+        uint64_t stored = w->shard.ring.stored;
+        uv_run(&w->loop, UV_RUN_NOWAIT);
+        assert_in_range(w->shard.ring.stored, stored, stored + 4096);
+    }
+    WAIT(w, w->shard.state == SHARD_LISTED);
+    assert_int_equal(w->learner_heard.ready.stored, 50000);
+    assert_int_equal(w->learner_heard.ready.present, 50000);
+    close_loop(w);
+
+    char command[128];
+    snprintf(command, sizeof command, "rm -r '%s/other'", w->folder);
+    assert_int_equal(system(command), 0);
+    open_loop(w);
+    memset(&w->learner_heard, 0, sizeof w->learner_heard);
+    start_learner(w, RUN);
+    start_shard(w);
+    WAIT(w, w->shard.state == SHARD_LISTED);
+    assert_int_equal(w->learner_heard.ready.stored, 50000);
+}
+
+/* Refused before a ring is made, so that a larger one can be. */
+static void an_import_that_does_not_fit_ends_it(void **state) {
+    struct world *w = *state;
+    make_import(w, 500); /* into 400 */
+    start_learner(w, RUN);
+    start_shard(w);
+    WAIT(w, w->ended);
+    assert_int_equal(w->shard.status, EXIT_REFUSED);
+    assert_int_equal(access(w->shard.path, F_OK), -1);
+}
+
 static void status_is_counters_as_text(void **state) {
     struct world *w = listed(state);
     grant(w, 200);
@@ -553,6 +619,8 @@ int main(void) {
         CASE(stop_ends_it_well),
         CASE(orphan_gives_up),
         CASE(next_process_brings_the_rows_back),
+        CASE(imported_rows_come_before_ready),
+        CASE(an_import_that_does_not_fit_ends_it),
         CASE(status_is_counters_as_text),
     };
     return cmocka_run_group_tests(cases, NULL, NULL);
