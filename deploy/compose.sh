@@ -65,5 +65,5 @@ minibatch=$(option_of "${runs[0]}/config.ini" minibatch)
 exec "$here/local.sh" "${task:-$(option_of "${runs[0]}/config.ini" task)}" \
     "--compose=$joined" --algorithm=compose --ratio=0 --actors=0 --shards=1 \
     --init_from= --temperature=constant --noise_set=0 --exploration=none \
-    --max_updates=10000 --max_steps=0 --max_seconds=0 --sampler_average=0.995 \
+    --progress=auto --max_updates=10000 --max_steps=0 --max_seconds=0 --sampler_average=0.995 \
     "--warmup=$minibatch" "--replay_size=$rows" "${options[@]}"
