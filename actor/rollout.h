@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "actor/env.h"
+#include "actor/exploration.h"
 #include "common/batch.h"
 #include "common/config.h"
 #include "common/mlp.h"
@@ -58,9 +59,12 @@ struct rollout {
     void *watcher_user;
     uint64_t seed, rank;
     void *model;
-    void **states;         /* (E) */
-    struct rng *noise;     /* (E) a stream an environment */
-    struct rng *start;     /* (E) */
+    void **states;       /* (E) */
+    struct rng *noise;   /* (E) a stream an environment */
+    struct rng *start;   /* (E) */
+    struct rng *explore; /* (E) */
+    struct exploration exploration;
+    float *n;              /* (E, A) its noise */
     float *s, *next;       /* (E, S) */
     float *x;              /* (E, S) s as the networks see it */
     float *xi, *a;         /* (E, A) */
@@ -96,6 +100,14 @@ void rollout_watch(struct rollout *rollout, rollout_watcher *watcher,
  */
 int rollout_set_policy(struct rollout *rollout, const struct policy *policy,
                        uint64_t version);
+
+/*
+ * Explore like this from the next step on, on top of a policy (random actions
+ * are left alone). Until the first call: not at all, whatever config says, so
+ * that an evaluation never does.
+ */
+void rollout_explore(struct rollout *rollout,
+                     const struct exploration *exploration);
 
 /*
  * One step of every environment, in index order. Appends up to
