@@ -29,11 +29,13 @@ static int allocate(struct rollout *r) {
     r->n = calloc(E * A, sizeof(*r->n));
     r->action = calloc(A, sizeof(*r->action));
     r->ret = calloc(E, sizeof(*r->ret));
+    r->discounted = calloc(E, sizeof(*r->discounted));
+    r->weight = calloc(E, sizeof(*r->weight));
     r->length = calloc(E, sizeof(*r->length));
     r->ended = calloc(ROLLOUT_EPISODES, sizeof(*r->ended));
     if (!r->states || !r->noise || !r->start || !r->explore || !r->s ||
         !r->next || !r->x || !r->xi || !r->a || !r->n || !r->action ||
-        !r->ret || !r->length || !r->ended)
+        !r->ret || !r->discounted || !r->weight || !r->length || !r->ended)
         return -ENOMEM;
     return mlp_work_init(&r->work, &r->shape, E, E);
 }
@@ -59,7 +61,8 @@ static int load_task(struct rollout *r, const struct config *config, char *why,
 static void begin_episode(struct rollout *r, size_t e) {
     const size_t A = r->spec.act_dim;
     memset(r->n + e * A, 0, sizeof(*r->n) * A);
-    r->ret[e] = 0.0;
+    r->ret[e] = r->discounted[e] = 0.0;
+    r->weight[e] = 1.0;
     r->length[e] = 0;
     r->class->reset(r->states[e], &r->start[e], r->s + e * r->spec.obs_dim);
     if (r->watcher) r->watcher(r->watcher_user, e, 0, r->states[e], NULL);
@@ -68,8 +71,10 @@ static void begin_episode(struct rollout *r, size_t e) {
 int rollout_init(struct rollout *r, const struct config *config,
                  enum rng_role role, uint64_t rank, uint64_t epoch, char *why,
                  size_t n) {
-    *r = (struct rollout){
-        .E = config->environments, .seed = config->seed, .rank = rank};
+    *r = (struct rollout){.E = config->environments,
+                          .seed = config->seed,
+                          .rank = rank,
+                          .gamma = config->gamma};
     int err = load_task(r, config, why, n);
     if (err) return err;
     const size_t A = r->spec.act_dim;
@@ -102,7 +107,8 @@ void rollout_finish(struct rollout *r) {
     free(r->states), free(r->noise), free(r->start), free(r->explore);
     free(r->s), free(r->next), free(r->x), free(r->xi), free(r->a);
     free(r->n), free(r->action), free(r->policy);
-    free(r->ret), free(r->length), free(r->ended);
+    free(r->ret), free(r->discounted), free(r->weight);
+    free(r->length), free(r->ended);
     mlp_work_finish(&r->work);
     *r = (struct rollout){0};
 }
@@ -174,6 +180,7 @@ static void end_episode(struct rollout *r, size_t e, bool terminal) {
         .number = r->episodes++,
         .env = e,
         .ret = r->ret[e],
+        .discounted = r->discounted[e],
         .length = r->length[e],
         .version = r->version,
         .terminal = terminal,
@@ -216,6 +223,8 @@ static int step_one(struct rollout *r, size_t e, struct batch *batch, char *why,
     if (err) return err;
 
     r->ret[e] += result.reward;
+    r->discounted[e] += r->weight[e] * result.reward;
+    r->weight[e] *= r->gamma;
     r->steps++;
     if (r->watcher)
         r->watcher(r->watcher_user, e, r->length[e], r->states[e], &result);

@@ -27,6 +27,7 @@ struct rollout_episode {
     uint64_t number;             /* 0, 1, 2 ... in the order of their ends */
     size_t env;                  /* which environment played it */
     double ret;                  /* sum of rewards, unscaled, undiscounted */
+    double discounted;           /* sum of gamma^t r_t, t = 0, 1 ... */
     uint64_t length;             /* steps */
     uint64_t version;            /* policy of the last step */
     bool terminal;               /* false: truncated */
@@ -58,6 +59,7 @@ struct rollout {
     rollout_watcher *watcher;
     void *watcher_user;
     uint64_t seed, rank;
+    double gamma;
     void *model;
     void **states;       /* (E) */
     struct rng *noise;   /* (E) a stream an environment */
@@ -71,6 +73,8 @@ struct rollout {
     double *action;        /* (A) */
     struct policy *policy; /* our copy; NULL: uniform random actions */
     double *ret;           /* (E) of the running episode */
+    double *discounted;    /* (E) */
+    double *weight;        /* (E) gamma^t of the next reward */
     uint64_t *length;      /* (E) */
     struct mlp_work work;
     size_t first, pending;         /* ring of ended episodes */
