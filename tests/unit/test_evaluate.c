@@ -193,7 +193,7 @@ static void what_does_not_fit_is_refused(void **state) {
         snapshot_read(&snapshot, run->path, NULL, why, sizeof(why)), 0);
     assert_memory_equal(snapshot.phi, run->phi,
                         sizeof(float) * mlp_parameters(&sampler));
-    assert_memory_equal(snapshot.theta, run->theta,
+    assert_memory_equal(snapshot.sources[0].theta[0], run->theta,
                         sizeof(float) * mlp_parameters(&value));
     const struct env_spec spec = {.obs_dim = 8, .act_dim = 2};
     assert_int_equal(
