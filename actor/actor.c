@@ -152,6 +152,22 @@ int actor_create(struct actor *a) {
                           a->rank, rows, &spec);
 }
 
+void actor_explore(struct actor *a, uint64_t ordinal) {
+    const struct exploration old = a->rollout.exploration;
+    const struct exploration new = exploration_of(&a->config, ordinal);
+    const bool same =
+        new.kind == old.kind &&new.scale == old.scale &&new.decay == old.decay;
+    rollout_explore(&a->rollout, &new);
+    if (new.kind == EXPLORATION_NONE) {
+        if (new.kind != old.kind) log_info("exploration: none");
+    } else if (!same) {
+        log_info("exploration: %s, scale %g (actor %" PRIu64
+                 ", ladder of %" PRIu64 ")",
+                 exploration_name(&new), (double)new.scale, ordinal,
+                 a->config.actors);
+    }
+}
+
 static void on_tick(uv_timer_t *timer) {
     struct actor *a = timer->data;
     join_tick(a);

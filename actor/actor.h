@@ -87,6 +87,8 @@ void actor_stop(struct actor *actor, int status, const char *why);
 void actor_wake(struct actor *actor);
 /* Environments, window and buffers by the first Welcome. -errno: logged. */
 int actor_create(struct actor *actor);
+/* Explore as config asks of this actor; said when it is new or has changed. */
+void actor_explore(struct actor *actor, uint64_t ordinal);
 
 /* Start looking for the learner. Returns 0 or a negative errno, logged. */
 int join_start(struct actor *actor);

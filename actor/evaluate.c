@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -147,6 +148,19 @@ static int play_traced(struct evaluation *evaluation) {
     return failed;
 }
 
+/* How the sampler that played was trained, as far as its file says. */
+static bool add_policy(const struct snapshot *snapshot, cJSON *object) {
+    bool ok = cJSON_AddStringToObject(object, "algorithm",
+                                      snapshot->algorithm) != NULL;
+    if (!isnan(snapshot->temperature))
+        ok = ok && cJSON_AddNumberToObject(object, "temperature",
+                                           snapshot->temperature);
+    if (snapshot->policy.n_noise > 0)
+        ok = ok && cJSON_AddNumberToObject(object, "noise_set",
+                                           (double)snapshot->policy.n_noise);
+    return ok;
+}
+
 static int write_json(struct evaluation *evaluation) {
     const struct config *config = &evaluation->config;
     const bool random = config->random_policy;
@@ -158,6 +172,7 @@ static int write_json(struct evaluation *evaluation) {
                                 random ? "random" : "sampler") &&
         cJSON_AddStringToObject(object, "checkpoint",
                                 random ? "" : evaluation->snapshot.file) &&
+        (random || add_policy(&evaluation->snapshot, object)) &&
         cJSON_AddNumberToObject(object, "unstable",
                                 (double)evaluation->rollout.discarded) &&
         summary_json(&evaluation->summary, object) == 0)
@@ -172,11 +187,21 @@ static int write_json(struct evaluation *evaluation) {
     return err;
 }
 
+static void print_policy(const struct snapshot *snapshot) {
+    if (snapshot->algorithm[0] != '\0')
+        printf("%-10s %s\n", "algorithm", snapshot->algorithm);
+    if (!isnan(snapshot->temperature))
+        printf("%-10s %g\n", "alpha", snapshot->temperature);
+    if (snapshot->policy.n_noise > 0)
+        printf("%-10s %zu fixed\n", "noise", snapshot->policy.n_noise);
+}
+
 static void print_table(const struct evaluation *evaluation) {
     const struct config *config = &evaluation->config;
     printf("%-10s %s\n%-10s %s\n", "task", config->task, "policy",
            config->random_policy ? "uniform random actions"
                                  : evaluation->snapshot.file);
+    if (!config->random_policy) print_policy(&evaluation->snapshot);
     summary_print(&evaluation->summary, stdout);
     fflush(stdout);
 }

@@ -58,8 +58,9 @@ static void say_ready(struct actor *a) {
 
 /* ---- what arrives ---- */
 
-/* A resumed run may change its shared options, but not those that our
- * environments, buffers and batches on their way were made with. */
+/* A resumed run may change its shared options (exploration too: it is applied
+ * from the next step on), but not those that our environments, buffers and
+ * batches on their way were made with. */
 static bool still_fits(const struct config *old, const struct config *new) {
     return strcmp(old->task, new->task) == 0 && old->seed == new->seed &&
            old->environments == new->environments && old->batch == new->batch &&
@@ -115,6 +116,7 @@ static void on_welcome(struct actor *a, const struct wire_message *message) {
                    "this actor has to start again");
         return;
     }
+    actor_explore(a, welcome->ordinal);
     allow_sizes(a);
     a->topology_version = welcome->topology.version;
     delivery_topology(&a->delivery, &welcome->topology);

@@ -71,22 +71,29 @@ static void fill_grid(float *a) {
     }
 }
 
-/* buffer (6 POINTS): the grid of actions, noise, and what comes out. */
-static int write_state(const struct snapshot *snapshot, const float *s,
-                       size_t number, const char *folder, uint64_t seed,
-                       struct mlp_work *work, float *buffer, char *why,
-                       size_t n) {
+/* s (2, S): the state, and room for what f sees of it. buffer (6 POINTS): the
+ * grid of actions, noise, and what comes out. */
+static int write_state(const struct snapshot *snapshot, float *s, size_t number,
+                       const char *folder, uint64_t seed, struct mlp_work *work,
+                       float *buffer, char *why, size_t n) {
+    const struct policy *policy = &snapshot->policy;
     struct rng rng;
+    float *x = s + policy->shape.S;
     float *grid = buffer, *q = buffer + (size_t)2 * POINTS;
     float *xi = buffer + (size_t)3 * POINTS,
           *a = xi + (size_t)2 * Q_FIGURE_ACTIONS;
     fill_grid(grid);
-    mlp_forward(&snapshot->q, q, snapshot->theta, s, grid, 1, POINTS, 0, work);
+    int err = snapshot_value(snapshot, q, s, grid, POINTS);
+    if (err) {
+        snprintf(why, n, "out of memory");
+        return err;
+    }
     rng_init(&rng, seed, RNG_EVALUATOR, 1, 0, number);
-    rng_fill_normal(&rng, xi, (size_t)2 * Q_FIGURE_ACTIONS);
-    policy_act(&snapshot->policy.shape, a, NULL, snapshot->phi, s, xi, 1,
-               Q_FIGURE_ACTIONS, work);
-    int err = write_csv(folder, "q", number, grid, q, POINTS, why, n);
+    policy_draw_noise(policy, xi, Q_FIGURE_ACTIONS, &rng);
+    policy_observe(policy, x, s, 1);
+    policy_act(&policy->shape, a, NULL, policy->phi, x, xi, 1, Q_FIGURE_ACTIONS,
+               work);
+    err = write_csv(folder, "q", number, grid, q, POINTS, why, n);
     if (err) return err;
     return write_csv(folder, "actions", number, a, NULL, Q_FIGURE_ACTIONS, why,
                      n);
@@ -94,10 +101,11 @@ static int write_state(const struct snapshot *snapshot, const float *s,
 
 int q_figure_write(const struct snapshot *snapshot, const char *states,
                    const char *folder, uint64_t seed, char *why, size_t n) {
-    const size_t S = snapshot->q.S;
-    if (snapshot->q.X != 2) {
+    const struct mlp_shape *shape = &snapshot->policy.shape;
+    const size_t S = shape->S;
+    if (shape->X != 2) {
         snprintf(why, n, "the figure of Q needs a task with 2 actions, not %zu",
-                 snapshot->q.X);
+                 shape->X);
         return -EINVAL;
     }
     if (mkdir(folder, 0777) != 0 && errno != EEXIST) {
@@ -105,10 +113,10 @@ int q_figure_write(const struct snapshot *snapshot, const char *states,
         return -errno;
     }
     struct mlp_work work = {0};
-    float *s = calloc(S, sizeof(*s));
+    float *s = calloc(2 * S, sizeof(*s));
     float *buffer = calloc((size_t)6 * POINTS, sizeof(*buffer));
-    int err =
-        s && buffer ? mlp_work_init(&work, &snapshot->q, POINTS, 1) : -ENOMEM;
+    int err = s && buffer ? mlp_work_init(&work, shape, Q_FIGURE_ACTIONS, 1)
+                          : -ENOMEM;
     if (err) snprintf(why, n, "out of memory");
 
     const char *text = states;

@@ -13,7 +13,7 @@ enum { Q_FIGURE_GRID = 41, Q_FIGURE_ACTIONS = 100, Q_FIGURE_MAX_STATES = 64 };
  * For the i-th of states (numbers by ',', states by ':', each obs_dim long)
  * write into folder, which is created when missing:
  *   q-<i>.csv        a1,a2,q on a 41 x 41 grid over [-1, 1]^2, an empty line
- *                    after each a1
+ *                    after each a1; q by snapshot_value()
  *   actions-<i>.csv  a1,a2 of 100 actions drawn from the sampler
  * Returns 0 or a negative errno with one line in why (n bytes).
  */

@@ -10,25 +10,32 @@
 
 #include "common/policy.h"
 
-/* What a random stream is used for; two an environment. */
+/* What a random stream is used for; two an environment, and behind those of
+ * any number of environments one more each. */
 enum { STREAM_NOISE, STREAM_START, STREAMS };
+static const uint64_t stream_explore = UINT64_C(1) << 32;
 
 static int allocate(struct rollout *r) {
     const size_t E = r->E, S = r->spec.obs_dim, A = r->spec.act_dim;
     r->states = calloc(E, sizeof(*r->states));
     r->noise = calloc(E, sizeof(*r->noise));
     r->start = calloc(E, sizeof(*r->start));
+    r->explore = calloc(E, sizeof(*r->explore));
     r->s = calloc(E * S, sizeof(*r->s));
     r->next = calloc(E * S, sizeof(*r->next));
     r->x = calloc(E * S, sizeof(*r->x));
     r->xi = calloc(E * A, sizeof(*r->xi));
     r->a = calloc(E * A, sizeof(*r->a));
+    r->n = calloc(E * A, sizeof(*r->n));
     r->action = calloc(A, sizeof(*r->action));
     r->ret = calloc(E, sizeof(*r->ret));
+    r->discounted = calloc(E, sizeof(*r->discounted));
+    r->weight = calloc(E, sizeof(*r->weight));
     r->length = calloc(E, sizeof(*r->length));
     r->ended = calloc(ROLLOUT_EPISODES, sizeof(*r->ended));
-    if (!r->states || !r->noise || !r->start || !r->s || !r->next || !r->x ||
-        !r->xi || !r->a || !r->action || !r->ret || !r->length || !r->ended)
+    if (!r->states || !r->noise || !r->start || !r->explore || !r->s ||
+        !r->next || !r->x || !r->xi || !r->a || !r->n || !r->action ||
+        !r->ret || !r->discounted || !r->weight || !r->length || !r->ended)
         return -ENOMEM;
     return mlp_work_init(&r->work, &r->shape, E, E);
 }
@@ -52,7 +59,10 @@ static int load_task(struct rollout *r, const struct config *config, char *why,
 }
 
 static void begin_episode(struct rollout *r, size_t e) {
-    r->ret[e] = 0.0;
+    const size_t A = r->spec.act_dim;
+    memset(r->n + e * A, 0, sizeof(*r->n) * A);
+    r->ret[e] = r->discounted[e] = 0.0;
+    r->weight[e] = 1.0;
     r->length[e] = 0;
     r->class->reset(r->states[e], &r->start[e], r->s + e * r->spec.obs_dim);
     if (r->watcher) r->watcher(r->watcher_user, e, 0, r->states[e], NULL);
@@ -61,8 +71,10 @@ static void begin_episode(struct rollout *r, size_t e) {
 int rollout_init(struct rollout *r, const struct config *config,
                  enum rng_role role, uint64_t rank, uint64_t epoch, char *why,
                  size_t n) {
-    *r = (struct rollout){
-        .E = config->environments, .seed = config->seed, .rank = rank};
+    *r = (struct rollout){.E = config->environments,
+                          .seed = config->seed,
+                          .rank = rank,
+                          .gamma = config->gamma};
     int err = load_task(r, config, why, n);
     if (err) return err;
     const size_t A = r->spec.act_dim;
@@ -75,6 +87,8 @@ int rollout_init(struct rollout *r, const struct config *config,
                  e * STREAMS + STREAM_NOISE);
         rng_init(&r->start[e], config->seed, role, rank, epoch,
                  e * STREAMS + STREAM_START);
+        rng_init(&r->explore[e], config->seed, role, rank, epoch,
+                 stream_explore + e);
         r->states[e] = r->class->create(r->model);
         if (!r->states[e]) goto out_of_memory;
         begin_episode(r, e);
@@ -90,10 +104,11 @@ void rollout_finish(struct rollout *r) {
     for (size_t e = 0; r->states && e < r->E; e++)
         if (r->states[e]) r->class->destroy(r->states[e]);
     if (r->model) r->class->unload(r->model);
-    free(r->states), free(r->noise), free(r->start);
-    free(r->s), free(r->next), free(r->x), free(r->xi), free(r->a),
-        free(r->action);
-    free(r->policy), free(r->ret), free(r->length), free(r->ended);
+    free(r->states), free(r->noise), free(r->start), free(r->explore);
+    free(r->s), free(r->next), free(r->x), free(r->xi), free(r->a);
+    free(r->n), free(r->action), free(r->policy);
+    free(r->ret), free(r->discounted), free(r->weight);
+    free(r->length), free(r->ended);
     mlp_work_finish(&r->work);
     *r = (struct rollout){0};
 }
@@ -115,6 +130,10 @@ int rollout_set_policy(struct rollout *r, const struct policy *policy,
     return 0;
 }
 
+void rollout_explore(struct rollout *r, const struct exploration *exploration) {
+    r->exploration = *exploration;
+}
+
 /* a out (E, A) for the observations in r->s. */
 static void choose_actions(struct rollout *r) {
     const size_t A = r->spec.act_dim;
@@ -129,6 +148,9 @@ static void choose_actions(struct rollout *r) {
     policy_observe(r->policy, r->x, r->s, r->E);
     policy_act(&r->shape, r->a, NULL, r->policy->phi, r->x, r->xi, r->E, 1,
                &r->work);
+    for (size_t e = 0; e < r->E; e++)
+        exploration_apply(&r->exploration, r->a + e * A, r->n + e * A, A,
+                          &r->explore[e]);
 }
 
 static int check_finite(const struct rollout *r, size_t e, const float *x,
@@ -158,6 +180,7 @@ static void end_episode(struct rollout *r, size_t e, bool terminal) {
         .number = r->episodes++,
         .env = e,
         .ret = r->ret[e],
+        .discounted = r->discounted[e],
         .length = r->length[e],
         .version = r->version,
         .terminal = terminal,
@@ -200,6 +223,8 @@ static int step_one(struct rollout *r, size_t e, struct batch *batch, char *why,
     if (err) return err;
 
     r->ret[e] += result.reward;
+    r->discounted[e] += r->weight[e] * result.reward;
+    r->weight[e] *= r->gamma;
     r->steps++;
     if (r->watcher)
         r->watcher(r->watcher_user, e, r->length[e], r->states[e], &result);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "actor/env.h"
+#include "actor/exploration.h"
 #include "common/batch.h"
 #include "common/config.h"
 #include "common/mlp.h"
@@ -26,6 +27,7 @@ struct rollout_episode {
     uint64_t number;             /* 0, 1, 2 ... in the order of their ends */
     size_t env;                  /* which environment played it */
     double ret;                  /* sum of rewards, unscaled, undiscounted */
+    double discounted;           /* sum of gamma^t r_t, t = 0, 1 ... */
     uint64_t length;             /* steps */
     uint64_t version;            /* policy of the last step */
     bool terminal;               /* false: truncated */
@@ -57,16 +59,22 @@ struct rollout {
     rollout_watcher *watcher;
     void *watcher_user;
     uint64_t seed, rank;
+    double gamma;
     void *model;
-    void **states;         /* (E) */
-    struct rng *noise;     /* (E) a stream an environment */
-    struct rng *start;     /* (E) */
+    void **states;       /* (E) */
+    struct rng *noise;   /* (E) a stream an environment */
+    struct rng *start;   /* (E) */
+    struct rng *explore; /* (E) */
+    struct exploration exploration;
+    float *n;              /* (E, A) its noise */
     float *s, *next;       /* (E, S) */
     float *x;              /* (E, S) s as the networks see it */
     float *xi, *a;         /* (E, A) */
     double *action;        /* (A) */
     struct policy *policy; /* our copy; NULL: uniform random actions */
     double *ret;           /* (E) of the running episode */
+    double *discounted;    /* (E) */
+    double *weight;        /* (E) gamma^t of the next reward */
     uint64_t *length;      /* (E) */
     struct mlp_work work;
     size_t first, pending;         /* ring of ended episodes */
@@ -96,6 +104,14 @@ void rollout_watch(struct rollout *rollout, rollout_watcher *watcher,
  */
 int rollout_set_policy(struct rollout *rollout, const struct policy *policy,
                        uint64_t version);
+
+/*
+ * Explore like this from the next step on, on top of a policy (random actions
+ * are left alone). Until the first call: not at all, whatever config says, so
+ * that an evaluation never does.
+ */
+void rollout_explore(struct rollout *rollout,
+                     const struct exploration *exploration);
 
 /*
  * One step of every environment, in index order. Appends up to

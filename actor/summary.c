@@ -33,6 +33,7 @@ void summary_init(struct summary *summary, const struct env_spec *spec) {
 void summary_add(struct summary *summary,
                  const struct rollout_episode *episode) {
     add(&summary->ret, episode->ret);
+    add(&summary->discounted, episode->discounted);
     add(&summary->length, (double)episode->length);
     summary->terminals += episode->terminal;
     for (size_t i = 0; i < summary->spec.n_stats; i++) {
@@ -58,6 +59,7 @@ static void print_number(FILE *out, const char *name,
 void summary_print(const struct summary *summary, FILE *out) {
     fprintf(out, "%-10s %" PRIu64 "\n", "episodes", summary->ret.n);
     print_number(out, "return", &summary->ret);
+    print_number(out, "discounted", &summary->discounted);
     print_number(out, "length", &summary->length);
     for (size_t i = 0; i < summary->spec.n_stats; i++)
         if ((int)i != summary->goal_stat)
@@ -95,6 +97,10 @@ int summary_json(const struct summary *summary, cJSON *object) {
               add_number(object, "", "std_return", summary_std(ret)) &&
               add_number(object, "", "min_return", ret->min) &&
               add_number(object, "", "max_return", ret->max) &&
+              add_number(object, "", "mean_discounted_return",
+                         summary->discounted.mean) &&
+              add_number(object, "", "std_discounted_return",
+                         summary_std(&summary->discounted)) &&
               add_number(object, "", "mean_length", summary->length.mean) &&
               add_number(object, "", "terminal_share",
                          (double)summary->terminals / n);

@@ -22,7 +22,7 @@ enum { SUMMARY_GOALS = 4 };
 
 struct summary {
     struct env_spec spec;
-    struct summary_number ret, length, stats[ENV_MAX_STATS];
+    struct summary_number ret, discounted, length, stats[ENV_MAX_STATS];
     int goal_stat; /* index of "goal", -1: the task has none */
     uint64_t goals[SUMMARY_GOALS], terminals;
 };
@@ -38,9 +38,10 @@ double summary_std(const struct summary_number *number);
 void summary_print(const struct summary *summary, FILE *out);
 
 /*
- * Add episodes, mean_return, std_return, min_return, max_return, mean_length,
- * terminal_share, mean_<statistic> and std_<statistic>, and where the task has
- * goals goal_counts (4) and success_rate. Returns 0 or -ENOMEM.
+ * Add episodes, mean_return, std_return, min_return, max_return,
+ * mean_discounted_return, std_discounted_return, mean_length, terminal_share,
+ * mean_<statistic> and std_<statistic>, and where the task has goals
+ * goal_counts (4) and success_rate. Returns 0 or -ENOMEM.
  */
 int summary_json(const struct summary *summary, cJSON *object);
 

@@ -13,20 +13,6 @@
 #include "learner/learner.h"
 #include "learner/status.h"
 
-static const char *role_name(enum wire_role role) {
-    switch (role) {
-    case WIRE_ACTOR:
-        return "actor";
-    case WIRE_SHARD:
-        return "shard";
-    case WIRE_EVALUATOR:
-        return "evaluator";
-    case WIRE_OBSERVER:
-        return "observer";
-    }
-    return "peer";
-}
-
 void dialogue_send(struct learner *learner, const struct registry_peer *peer,
                    const struct wire_message *message) {
     int rc = link_server_send(&learner->server, &peer->route, message);
@@ -80,14 +66,14 @@ void dialogue_topology(struct learner *learner) {
 static void welcome(struct learner *learner, struct registry_peer *peer) {
     if (peer->rank >= learner->saver.state_names) return;
     struct wire_shard shards[WIRE_MAX_SHARDS];
-    dialogue_send(
-        learner, peer,
-        &(struct wire_message){.type = WIRE_WELCOME,
-                               .welcome = {.rank = peer->rank,
-                                           .options = learner->options,
-                                           .options_len = learner->options_len,
-                                           .topology = registry_topology(
-                                               &learner->registry, shards)}});
+    const struct wire_message answer = {
+        .type = WIRE_WELCOME,
+        .welcome = {.rank = peer->rank,
+                    .ordinal = registry_ordinal(&learner->registry, peer),
+                    .options = learner->options,
+                    .options_len = learner->options_len,
+                    .topology = registry_topology(&learner->registry, shards)}};
+    dialogue_send(learner, peer, &answer);
     peer->progress.welcomed = true;
     peer->progress.topology = learner->registry.topology;
 }
@@ -103,7 +89,7 @@ void dialogue_welcome_all(struct learner *learner) {
 static void on_newcomer(struct learner *learner,
                         const struct wire_message *message,
                         const struct registry_peer *peer) {
-    log_info("%s %s is here (rank %" PRIu64 ")", role_name(peer->role),
+    log_info("%s %s is here (rank %" PRIu64 ")", wire_role_name(peer->role),
              peer->name, peer->rank);
     if (strcmp(message->hello.build, config_version()) != 0) {
         log_warn("%s is of version %s, this is %s", peer->name,

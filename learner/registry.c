@@ -59,7 +59,8 @@ static int grow(struct registry *registry) {
     return 0;
 }
 
-int registry_known_name(struct registry *registry, const char *name) {
+int registry_known_name(struct registry *registry, const char *name,
+                        enum wire_role role) {
     if (*find_slot(registry, name) != 0) return -EEXIST;
     if (registry->n_peers == REGISTRY_MAX_NAMES) return -ENOSPC;
     int rc = grow(registry);
@@ -69,6 +70,7 @@ int registry_known_name(struct registry *registry, const char *name) {
     if (peer == NULL) return -ENOMEM;
     snprintf(peer->name, sizeof(peer->name), "%s", name);
     peer->rank = registry->n_peers;
+    peer->role = role;
     *find_slot(registry, name) = (uint32_t)peer->rank + 1;
     registry->peers[registry->n_peers++] = peer;
     return 0;
@@ -99,7 +101,8 @@ static enum registry_verdict heard_hello(struct registry *registry,
                                          struct registry_peer **out) {
     uint32_t slot = *find_slot(registry, message->name);
     if (slot == 0) {
-        if (registry_known_name(registry, message->name) != 0) {
+        if (registry_known_name(registry, message->name, message->hello.role) !=
+            0) {
             return REGISTRY_FULL;
         }
         slot = *find_slot(registry, message->name);
@@ -255,6 +258,15 @@ struct wire_topology registry_topology(const struct registry *registry,
                                   .spec = registry->spec,
                                   .n = (uint32_t)registry->n_shards,
                                   .shards = shards};
+}
+
+uint64_t registry_ordinal(const struct registry *registry,
+                          const struct registry_peer *peer) {
+    uint64_t n = 0;
+    for (uint64_t rank = 0; rank < peer->rank; rank++) {
+        n += registry->peers[rank]->role == peer->role;
+    }
+    return n;
 }
 
 size_t registry_count(const struct registry *registry, enum wire_role role,

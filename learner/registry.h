@@ -23,9 +23,9 @@ struct registry_peer {
     uint64_t rank; /* index in registry.peers */
     bool here;     /* said Hello and was not forgotten since */
     uint64_t incarnation;
-    uint64_t older[REGISTRY_OLDER]; /* those it replaced, 0: none */
-    unsigned n_older;               /* how often, for the ring of older */
-    enum wire_role role;
+    uint64_t older[REGISTRY_OLDER];  /* those it replaced, 0: none */
+    unsigned n_older;                /* how often, for the ring of older */
+    enum wire_role role;             /* 0: of an old RUN/state, not here yet */
     uint32_t index;                  /* shard */
     char endpoint[WIRE_ADDRESS_LEN]; /* shard: where actors reach it */
     struct link_route route;         /* of the last valid message */
@@ -69,8 +69,10 @@ struct registry {
 int registry_init(struct registry *registry, uint64_t generation);
 void registry_finish(struct registry *registry);
 
-/* A name from RUN/state, in rank order. 0, -ENOMEM, -EEXIST, -ENOSPC. */
-int registry_known_name(struct registry *registry, const char *name);
+/* A name from RUN/state, in rank order, and its role (0: not known). 0,
+ * -ENOMEM, -EEXIST, -ENOSPC. */
+int registry_known_name(struct registry *registry, const char *name,
+                        enum wire_role role);
 
 /*
  * A shard from RUN/state, after the names: actors may still wait for its
@@ -129,6 +131,11 @@ bool registry_tick(struct registry *registry, uint64_t elapsed_ms,
 /* What peers are told; shards (WIRE_MAX_SHARDS) is the caller's. */
 struct wire_topology registry_topology(const struct registry *registry,
                                        struct wire_shard *shards);
+
+/* Peers of the same role with a lower rank, here or not: which actor this is of
+ * all. Stays as long as no lower rank changes its role. */
+uint64_t registry_ordinal(const struct registry *registry,
+                          const struct registry_peer *peer);
 
 /* Peers of a role that are here; quiet_ms: only those heard since then. */
 size_t registry_count(const struct registry *registry, enum wire_role role,

@@ -24,7 +24,12 @@ char *state_print(const struct state *state, const struct registry *registry,
                 registry->spec.act_dim);
     }
     for (size_t i = 0; i < registry->n_peers; i++) {
-        fprintf(out, "name %s\n", registry->peers[i]->name);
+        const struct registry_peer *peer = registry->peers[i];
+        if (peer->role == 0)
+            fprintf(out, "name %s\n", peer->name);
+        else
+            fprintf(out, "name %s %s\n", peer->name,
+                    wire_role_name(peer->role));
     }
     for (size_t i = 0; i < limiter->n; i++) {
         fprintf(out, "ring %016" PRIx64 " %" PRId64 "\n", limiter->rings[i].id,
@@ -58,6 +63,22 @@ static int parse_shard(const char *text, struct registry *registry) {
     return registry_known_shard(registry, &shard, rank) == 0 ? 0 : -EBADMSG;
 }
 
+/* What follows "name ": a name, and the role that older versions left out. */
+static int parse_name(const char *text, struct registry *registry) {
+    char name[65], role[17] = "";
+    int end = -1, rest = -1;
+    if (sscanf(text, "%64s%n %16s%n", name, &end, role, &rest) < 1) {
+        return -EBADMSG;
+    }
+    if (rest >= 0) end = rest;
+    const enum wire_role known = wire_role_of(role);
+    if (text[end] != '\0' || !wire_name_ok(name) || (rest >= 0 && known == 0)) {
+        return -EBADMSG;
+    }
+    const int rc = registry_known_name(registry, name, known);
+    return rc == 0 || rc == -ENOMEM ? rc : -EBADMSG;
+}
+
 /* One line, without its newline. 0, -EBADMSG or another errno. */
 static int parse_line(struct state *state, const char *line,
                       struct registry *registry, struct limiter *limiter) {
@@ -66,6 +87,7 @@ static int parse_line(struct state *state, const char *line,
     struct wire_spec spec;
     int end = -1;
     if (strncmp(line, "shard ", 6) == 0) return parse_shard(line + 6, registry);
+    if (strncmp(line, "name ", 5) == 0) return parse_name(line + 5, registry);
     if (sscanf(line, "run %16" SCNx64 "%n", &id, &end) == 1) {
         state->run = id;
     } else if (sscanf(line, "generation %" SCNu64 "%n", &id, &end) == 1) {
@@ -79,10 +101,6 @@ static int parse_line(struct state *state, const char *line,
             return -EBADMSG;
         }
         registry_fix_spec(registry, spec);
-    } else if (sscanf(line, "name %64s%n", word, &end) == 1) {
-        if (!wire_name_ok(word)) return -EBADMSG;
-        int rc = registry_known_name(registry, word);
-        if (rc != 0) return rc == -ENOMEM ? rc : -EBADMSG;
     } else if (sscanf(line, "ring %16" SCNx64 " %" SCNu64 "%n", &id, &stored,
                       &end) == 2) {
         if (limiter_known_ring(limiter, id, stored) != 0) return -EBADMSG;

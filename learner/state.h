@@ -15,7 +15,8 @@
  *   generation 3       how often a learner started here
  *   task multigoal
  *   spec 2 2           obs_dim and act_dim, once known
- *   name actor-0       in rank order
+ *   name actor-0 actor  in rank order, with its role; without one as older
+ *                      versions wrote it: not known until its next Hello
  *   ring 01ab... 5120  ring id and highest stored total reported
  *   shard 0 2 8e11... ipc://...
  *                      index, rank, incarnation and address of a shard that

@@ -42,6 +42,24 @@ const char *wire_type_name(enum wire_type type) {
     return type_ok((int)type) ? type_names[type] : "?";
 }
 
+static const char *const role_names[] = {
+    [WIRE_ACTOR] = "actor",
+    [WIRE_SHARD] = "shard",
+    [WIRE_EVALUATOR] = "evaluator",
+    [WIRE_OBSERVER] = "observer",
+};
+
+const char *wire_role_name(enum wire_role role) {
+    return role >= WIRE_ACTOR && role <= WIRE_OBSERVER ? role_names[role] : "?";
+}
+
+enum wire_role wire_role_of(const char *name) {
+    for (int role = WIRE_ACTOR; role <= WIRE_OBSERVER; role++) {
+        if (strcmp(role_names[role], name) == 0) return (enum wire_role)role;
+    }
+    return (enum wire_role)0;
+}
+
 bool wire_name_ok(const char *name) {
     size_t n = 0;
     while (name[n] != '\0' && n < WIRE_NAME_LEN) {

@@ -32,6 +32,11 @@ enum wire_type {
 /* "insert", for logs; "?" when unknown. */
 const char *wire_type_name(enum wire_type type);
 
+/* "actor"; "?" when unknown. */
+const char *wire_role_name(enum wire_role role);
+/* Back; 0 when there is no such role. */
+enum wire_role wire_role_of(const char *name);
+
 /* S or A 0: not known yet. */
 struct wire_spec {
     uint32_t obs_dim, act_dim;

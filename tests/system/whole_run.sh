@@ -121,7 +121,35 @@ lockstep_repeats_bit_for_bit() {
     fi
 }
 
+# What the learner kept of a policy is what plays: a noise set that has fallen to
+# one row gives one action, as DDPG's does, by the normalised observation.
+an_evaluation_plays_the_whole_policy() {
+    local run algorithm status
+    for algorithm in sql ddpg; do
+        run=$work/whole-$algorithm
+        launch "$run" --max_updates=400 --algorithm=$algorithm \
+            --observation_normalisation=true --twin_q=true \
+            --temperature=anneal --alpha=1 --alpha_end=0.25 --alpha_span=200 \
+            --noise_set=50 --noise_set_span=200
+        finish "$launcher" 60
+        if [[ $status != 0 ]]; then
+            not_ok "${FUNCNAME[0]} of $algorithm" "status $status: \
+$(tail -n 3 "$run.err")"
+        elif ! grep -q "\"algorithm\":.*\"$algorithm\"" \
+            "$run/evaluation.json" ||
+            ! grep -q '"temperature":.*0.25' "$run/evaluation.json" ||
+            ! grep -qE '"noise_set":\s*1,' "$run/evaluation.json"; then
+            not_ok "${FUNCNAME[0]} of $algorithm" "$(<"$run/evaluation.json")"
+        elif [[ $(sort -u "$run/figures/data/actions-0.csv" | wc -l) != 2 ]]; then
+            not_ok "${FUNCNAME[0]} of $algorithm" "more than one action"
+        else
+            ok "${FUNCNAME[0]} of $algorithm"
+        fi
+    done
+}
+
 a_short_run_ends_with_an_evaluation
+an_evaluation_plays_the_whole_policy
 kept_checkpoints_can_be_played
 lockstep_repeats_bit_for_bit
 two_runs_share_the_machine

@@ -50,8 +50,8 @@ keep only_actors_know_mujoco 'mujoco/.*' 'actor/tasks/[a-z_]*\.[ch]'
 keep common_knows_no_sockets 'uv\.h|zmq\.h' '(actor|learner|proto|replay)/.*'
 
 # pure modules: no loop, no socket, neither directly nor through a header
-pure='common/.*|proto/wire.*|actor/(env|rollout|outbox|window|tasks/.*)\.[ch]'
-pure+='|replay/(ring|ring_file|import|dedup|crc32c)\.[ch]'
+pure='common/.*|proto/wire.*|actor/(env|exploration|rollout|outbox|window)\.[ch]'
+pure+='|actor/tasks/.*\.[ch]|replay/(ring|ring_file|import|dedup|crc32c)\.[ch]'
 pure+='|learner/(soft_value|svgd|adam|ddpg|limiter|algorithm[a-z_]*)\.[ch]'
 pure+='|learner/(registry|state|feed|checkpoint|progress|trainer)\.[ch]'
 loops='uv\.h|zmq\.h|proto/(link|link_socket|lifecycle|sockpoll)\.h'

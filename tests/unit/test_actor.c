@@ -46,6 +46,7 @@ struct house {
     uint64_t epoch, highest, now_ms, sum[MOST];
     unsigned char stored[MOST];
     uint64_t stored_n, repeats, changed, over_window;
+    float boldest[4]; /* of a stage: largest |action| made in it */
     uint64_t answered_then[SHARDS]; /* when the scenario's change was made */
     int status;
 
@@ -104,6 +105,7 @@ static void send_welcome(struct house *h) {
     assert_true(len > 0);
     struct wire_message m = {.type = WIRE_WELCOME,
                              .welcome = {.rank = 3,
+                                         .ordinal = 1,
                                          .options = text,
                                          .options_len = (size_t)len,
                                          .topology = topology(h, list)}};
@@ -188,6 +190,12 @@ static void note(struct house *h, const struct wire_insert *insert) {
     uint64_t seq = insert->seq, sum = fingerprint(&insert->rows);
     assert_true(seq < MOST && insert->epoch == h->epoch && insert->rank == 3);
     if (h->sum[seq] != 0 && h->sum[seq] != sum) h->changed++;
+    if (h->sum[seq] == 0) {
+        float *boldest = &h->boldest[h->stage];
+        for (size_t i = 0; i < insert->rows.n * insert->rows.A; i++) {
+            *boldest = fmaxf(*boldest, fabsf(insert->rows.a[i]));
+        }
+    }
     h->sum[seq] = sum;
     if (seq > h->highest) h->highest = seq;
     uint64_t oldest = 0;
@@ -484,6 +492,32 @@ static void a_new_learner_is_greeted_again(void **state) {
     clean(h);
 }
 
+static void change_exploration(struct house *h) {
+    if (h->stage == 0 && h->stored_n > 50) {
+        h->stage = 1;
+        h->config.exploration = EXPLORATION_GAUSSIAN;
+        h->config.exploration_ladder = 0.01; /* of ordinal 1, the last */
+        h->config.actors = 2;
+        h->self.incarnation++;
+        push_topology(h);
+    }
+}
+
+/* Exploration that changed with a resumed run is applied without a restart, on
+ * the rung that the Welcome gives; before there was none. */
+static void exploration_changes_with_the_run(void **state) {
+    (void)state;
+    struct house *h = house();
+    h->on_tick = change_exploration;
+    h->until = 400;
+    play(h);
+    assert_int_equal(h->status, EXIT_FINISHED);
+    assert_int_equal(h->hellos, 2);
+    assert_true(h->boldest[0] == 0.0f); /* phi is zero */
+    assert_true(h->boldest[1] > 0.003f && h->boldest[1] < 0.03f);
+    clean(h);
+}
+
 static void forget(struct house *h) {
     if (h->stage == 0 && h->stored_n > 50) {
         h->stage = 1;
@@ -575,6 +609,7 @@ int main(void) {
         cmocka_unit_test(batches_move_only_from_a_dead_shard),
         cmocka_unit_test(a_new_incarnation_is_asked_at_once),
         cmocka_unit_test(a_new_learner_is_greeted_again),
+        cmocka_unit_test(exploration_changes_with_the_run),
         cmocka_unit_test(a_learner_that_forgot_us_is_greeted),
         cmocka_unit_test(refused_as_not_finite_is_status_3),
         cmocka_unit_test(refused_as_stale_is_dropped),

@@ -140,6 +140,11 @@ static void a_known_policy_gets_known_numbers(void **state) {
     assert_close((float)number(json, "mean_return"), -155.0f, 20.0f);
     assert_true(number(json, "min_return") <= number(json, "mean_return"));
     assert_true(number(json, "std_return") >= 0.0);
+    // every step costs: gamma is 0.99, over 5 steps at most
+    const double discounted = number(json, "mean_discounted_return");
+    assert_true(discounted > number(json, "mean_return"));
+    assert_true(discounted < pow(0.99, 4.0) * number(json, "mean_return"));
+    assert_true(number(json, "std_discounted_return") > 0.0);
     cJSON_Delete(json);
     free(text);
 }
@@ -188,7 +193,7 @@ static void what_does_not_fit_is_refused(void **state) {
         snapshot_read(&snapshot, run->path, NULL, why, sizeof(why)), 0);
     assert_memory_equal(snapshot.phi, run->phi,
                         sizeof(float) * mlp_parameters(&sampler));
-    assert_memory_equal(snapshot.theta, run->theta,
+    assert_memory_equal(snapshot.sources[0].theta[0], run->theta,
                         sizeof(float) * mlp_parameters(&value));
     const struct env_spec spec = {.obs_dim = 8, .act_dim = 2};
     assert_int_equal(
@@ -338,13 +343,18 @@ static void a_summary_is_the_textbook(void **state) {
     summary_init(&summary, &spec);
     static const double returns[4] = {2, 4, 4, 6};
     for (int i = 0; i < 4; i++) {
-        const struct rollout_episode episode = {
-            .ret = returns[i], .length = 3, .stats = {-returns[i]}};
+        const struct rollout_episode episode = {.ret = returns[i],
+                                                .discounted = returns[i] / 2.0,
+                                                .length = 3,
+                                                .stats = {-returns[i]}};
         summary_add(&summary, &episode);
     }
     assert_close((float)summary.ret.mean, 4.0f, 1e-6f);
     assert_close((float)summary_std(&summary.ret), sqrtf(8.0f / 3.0f), 1e-6f);
     assert_true(summary.ret.min == 2.0 && summary.ret.max == 6.0);
+    assert_close((float)summary.discounted.mean, 2.0f, 1e-6f);
+    assert_close((float)summary_std(&summary.discounted),
+                 sqrtf(8.0f / 3.0f) / 2.0f, 1e-6f);
     assert_close((float)summary.stats[0].mean, -4.0f, 1e-6f);
     assert_int_equal(summary.goal_stat, -1);
 }

@@ -99,9 +99,9 @@ static void a_stranger_must_say_hello(void **state) {
     struct registry_peer *peer;
     assert_int_equal(beat("a", 1, &peer), REGISTRY_UNKNOWN);
     assert_null(peer);
-    assert_int_equal(registry_known_name(&registry, "b"), 0);
+    assert_int_equal(registry_known_name(&registry, "b", WIRE_ACTOR), 0);
     assert_int_equal(beat("b", 1, &peer), REGISTRY_UNKNOWN);
-    assert_int_equal(registry_known_name(&registry, "b"), -EEXIST);
+    assert_int_equal(registry_known_name(&registry, "b", WIRE_ACTOR), -EEXIST);
 }
 
 /* An actor forgotten for its silence is back with its next message. */
@@ -187,8 +187,8 @@ static void a_remembered_shard_returns_or_is_dead(void **state) {
         .index = 0, .address = "ipc://x", .incarnation = 1};
     const struct wire_shard one = {
         .index = 1, .address = "ipc://y", .incarnation = 2};
-    assert_int_equal(registry_known_name(&registry, "s"), 0);
-    assert_int_equal(registry_known_name(&registry, "t"), 0);
+    assert_int_equal(registry_known_name(&registry, "s", WIRE_SHARD), 0);
+    assert_int_equal(registry_known_name(&registry, "t", WIRE_SHARD), 0);
     assert_int_equal(registry_known_shard(&registry, &zero, 0), 0);
     assert_int_equal(registry_known_shard(&registry, &one, 1), 0);
     assert_int_equal(registry_known_shard(&registry, &one, 1), -EEXIST);
@@ -214,6 +214,77 @@ static void a_remembered_shard_returns_or_is_dead(void **state) {
     t = registry_topology(&registry, shards);
     assert_int_equal(t.shards[0].state, WIRE_SHARD_LISTED);
     assert_int_equal(t.shards[1].state, WIRE_SHARD_DEAD);
+}
+
+static uint64_t ordinal(const struct registry *of, const char *name) {
+    for (size_t i = 0; i < of->n_peers; i++) {
+        if (strcmp(of->peers[i]->name, name) == 0) {
+            return registry_ordinal(of, of->peers[i]);
+        }
+    }
+    fail_msg("no %s", name);
+    return 0;
+}
+
+/* An actor is the n-th of the actors, whoever else came in between, whoever is
+ * silent, and in whatever order they greet the learner's next start. */
+static void an_ordinal_counts_one_role(void **state) {
+    (void)state;
+    static const char *const names[] = {"s0", "a0", "e", "a1", "s1", "a2"};
+    static const enum wire_role roles[] = {WIRE_SHARD,     WIRE_ACTOR,
+                                           WIRE_EVALUATOR, WIRE_ACTOR,
+                                           WIRE_SHARD,     WIRE_ACTOR};
+    static const uint64_t expected[] = {0, 0, 0, 1, 1, 2};
+    static struct limiter limiter;
+    struct registry_peer *peer;
+    for (uint32_t i = 0; i < 6; i++) {
+        hello(names[i], 1, roles[i], i, &peer);
+        assert_true(registry_ordinal(&registry, peer) == expected[i]);
+    }
+    registry_tick(&registry, 100000, 5000, 60000); // all are forgotten
+    assert_true(ordinal(&registry, "a2") == 2);
+
+    limiter_init(&limiter, &(struct limiter_settings){
+                               .ratio = 1, .slack = 1, .minibatch = 1});
+    size_t len;
+    char why[128],
+        *text =
+            state_print(&(struct state){.run = 1, .generation = 1, .task = "t"},
+                        &registry, &limiter, &len);
+    struct registry next;
+    struct state to;
+    assert_int_equal(registry_init(&next, 2), 0);
+    assert_int_equal(state_parse(&to, text, &next, &limiter, why, sizeof(why)),
+                     0);
+    for (uint32_t i = 0; i < 6; i++) {
+        assert_true(ordinal(&next, names[i]) == expected[i]);
+    }
+    registry_finish(&next);
+    free(text);
+}
+
+/* A state of before roles were kept is read; a role is known when it says
+ * Hello. */
+static void an_old_state_has_no_roles(void **state) {
+    (void)state;
+    static struct limiter limiter;
+    struct registry_peer *peer;
+    struct state to;
+    char why[128];
+    limiter_init(&limiter, &(struct limiter_settings){
+                               .ratio = 1, .slack = 1, .minibatch = 1});
+    assert_int_equal(
+        state_parse(&to, "run 1\ngeneration 1\ntask t\nname a\nname b\n",
+                    &registry, &limiter, why, sizeof(why)),
+        0);
+    assert_int_equal(hello("b", 1, WIRE_ACTOR, 0, &peer), REGISTRY_NEW);
+    assert_true(peer->rank == 1 && registry_ordinal(&registry, peer) == 0);
+    assert_int_equal(hello("a", 1, WIRE_ACTOR, 0, &peer), REGISTRY_NEW);
+    assert_true(ordinal(&registry, "b") == 1);
+    size_t len;
+    char *text = state_print(&to, &registry, &limiter, &len);
+    assert_non_null(strstr(text, "name a actor\nname b actor\n"));
+    free(text);
 }
 
 /* What is written is read back: names, rings, shards, spec. */
@@ -268,6 +339,10 @@ static void a_damaged_state_is_refused(void **state) {
         "run 1\n",
         "run 1\ngeneration 1\ntask t", // cut
         "run 1\ngeneration 1\ntask t\nname a b\n",
+        "run 1\ngeneration 1\ntask t\nname \n",
+        "run 1\ngeneration 1\ntask t\nname a actor \n",
+        "run 1\ngeneration 1\ntask t\nname a actor b\n",
+        "run 1\ngeneration 1\ntask t\nname a evaluatorrrrrrrrrrr\n",
         "run 1\ngeneration 1\ntask t\nname a\nname a\n",
         "run 1\ngeneration 1\ntask t\nspec 0 4\n",
         "run 1\ngeneration 1\ntask t\nspec 5000 4\n",
@@ -305,6 +380,8 @@ int main(void) {
         CASE(a_returning_shard_serves_only_when_ready),
         CASE(the_last_shard_with_an_index_has_it),
         CASE(a_remembered_shard_returns_or_is_dead),
+        CASE(an_ordinal_counts_one_role),
+        CASE(an_old_state_has_no_roles),
         CASE(the_state_reads_back),
         CASE(a_damaged_state_is_refused),
     };

@@ -175,11 +175,13 @@ static void environments_have_streams_of_their_own(void **unused) {
     batch_finish(&one);
 }
 
-/* Returns, lengths and ends of the list agree with the rows. */
+/* Returns, with gamma or without, lengths and ends of the list agree with the
+ * rows. */
 static void episodes_sum_the_rows(void **unused) {
     (void)unused;
     struct config config = settings("multigoal");
     config.environments = 1;
+    config.gamma = 0.9;
     struct rollout r;
     struct batch batch;
     struct rollout_episode episodes[64];
@@ -194,15 +196,17 @@ static void episodes_sum_the_rows(void **unused) {
     assert_int_equal(r.steps, 200);
     size_t row = 0;
     for (size_t i = 0; i < n; i++) {
-        double sum = 0.0;
+        double sum = 0.0, discounted = 0.0;
         uint64_t length = 0;
         do {
             sum += (double)batch.r[row];
+            discounted += pow(0.9, (double)length) * (double)batch.r[row];
             length++;
         } while (batch.flags[row++] == 0);
         assert_true(episodes[i].number == i && episodes[i].version == 3);
         assert_true(episodes[i].length == length);
         assert_close((float)episodes[i].ret, (float)sum, 1e-2f);
+        assert_close((float)episodes[i].discounted, (float)discounted, 1e-2f);
         const bool terminal = batch.flags[row - 1] & BATCH_TERMINAL;
         assert_true(episodes[i].terminal == terminal);
         assert_true((episodes[i].stats[0] >= 0.0) == terminal);
