@@ -248,8 +248,8 @@ static void wrong_command_lines_are_refused(void **state) {
     }
     assert_int_equal(load(&config, CONFIG_LEARNER, "--lockstep", "true", NULL),
                      -EINVAL);
-    assert_int_equal(load(&config, CONFIG_LEARNER, "--config=/proc/nowhere", NULL),
-                     -EINVAL);
+    assert_int_equal(
+        load(&config, CONFIG_LEARNER, "--config=/proc/nowhere", NULL), -EINVAL);
     assert_int_equal(load(&config, CONFIG_LEARNER, "--config=/", NULL),
                      -EINVAL);
 }
@@ -362,6 +362,55 @@ static void rules_between_options_hold(void **state) {
     }
 }
 
+/* Options of the method that contradict each other are refused in words. */
+static void rules_of_the_method_hold(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *value, *with, *with_value, *says;
+    } cases[] = {
+        {"one_set", "true", "particles_moved", "7", "particles_moved"},
+        {"temperature", "auto", "noise_set", "5", "entropy"},
+        {"algorithm", "compose", "ratio", "1", "ratio = 0"},
+        {"svgd_alpha_ramp", "10", NULL, NULL, "FACTOR,UPDATES"},
+        {"svgd_alpha_ramp", "0.5,10", NULL, NULL, "[1, 1e6]"},
+        {"svgd_alpha_ramp", "10,-5", NULL, NULL, "FACTOR,UPDATES"},
+        {"svgd_alpha_ramp", "10,5x", NULL, NULL, "FACTOR,UPDATES"},
+        {"svgd_alpha_ramp", "nan,5", NULL, NULL, "FACTOR,UPDATES"},
+        {"svgd_alpha_ramp", "", NULL, NULL, "FACTOR,UPDATES"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct config config;
+        config_defaults(&config);
+        assert_int_equal(config_set(&config, cases[i].name, cases[i].value, why,
+                                    sizeof(why)),
+                         0);
+        if (cases[i].with != NULL) {
+            assert_int_equal(config_set(&config, cases[i].with,
+                                        cases[i].with_value, why, sizeof(why)),
+                             0);
+        }
+        assert_int_equal(config_check(&config, why, sizeof(why)), -EINVAL);
+        if (strstr(why, cases[i].says) == NULL) fail_msg("%s", why);
+    }
+}
+
+/* The ramp's two numbers. */
+static void the_ramp_is_read(void **state) {
+    (void)state;
+    struct config config;
+    double factor = 0.0;
+    uint64_t updates = 1;
+    config_defaults(&config);
+    assert_int_equal(config_alpha_ramp(&config, &factor, &updates), 0);
+    assert_true(factor == 1.0 && updates == 0);
+    assert_int_equal(
+        config_set(&config, "svgd_alpha_ramp", "12.5,4000", why, sizeof(why)),
+        0);
+    assert_int_equal(config_alpha_ramp(&config, &factor, &updates), 0);
+    assert_true(factor == 12.5 && updates == 4000);
+    assert_string_equal(config_word(&config, "algorithm"), "sql");
+}
+
 /* A run that is there already brings its own configuration along. */
 static void existing_runs_bring_their_configuration(void **state) {
     (void)state;
@@ -423,6 +472,8 @@ int main(void) {
         cmocka_unit_test(shared_text_carries_shared_options_only),
         cmocka_unit_test(hostile_shared_text_is_refused),
         cmocka_unit_test(rules_between_options_hold),
+        cmocka_unit_test(rules_of_the_method_hold),
+        cmocka_unit_test(the_ramp_is_read),
         cmocka_unit_test(existing_runs_bring_their_configuration),
     };
     return cmocka_run_group_tests_name("config", cases, make_folder,
