@@ -46,13 +46,15 @@ done
 ((${#runs[@]} >= 2)) ||
     refuse 'name two runs or more: deploy/compose.sh RUN RUN [RUN ...]'
 
-# The rows that a run's rings hold, at most.
+# The rows that a run's rings hold, at most. A ring may hold more than its shard
+# had reported when the run ended, but no more than the last grant: slack rows.
 stored_by() { # run
-    local size shards
+    local size shards slack
     size=$(option_of "$1/config.ini" replay_size)
     shards=$(option_of "$1/config.ini" shards)
-    awk -v most="$((size / shards))" '
-        $1 == "ring" { rows += $3 < most ? $3 : most }
+    slack=$(option_of "$1/config.ini" slack)
+    awk -v most="$((size / shards))" -v slack="$slack" '
+        $1 == "ring" { rows += $3 + slack < most ? $3 + slack : most }
         END { print rows + 0 }' "$1/state"
 }
 
