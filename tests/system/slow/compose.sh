@@ -36,9 +36,10 @@ for seed in 1 2 3; do
         --seed="$seed" || continue
     joint=$(number "$work/point-xy-$seed/evaluation.json" mean_distance)
     mean=$(number "$composed/evaluation.json" mean_distance)
-    stored=$(($(steps_of "$x") + $(steps_of "$y")))
+    imported=$(sed -n 's/.* imported \([0-9]*\) rows .*/\1/p' \
+        "$composed"/logs/shard-0.log)
     echo "# seed $seed: mean final distance composed $mean, trained for both" \
-        "$joint; rows of its sources $stored, of its own ring" \
+        "$joint; rows imported $imported, stored at the end" \
         "$(steps_of "$composed")"
     if awk "BEGIN { exit !($mean <= 1.25 * $joint + 0.05) }" </dev/null; then
         ok "the_composed_policy_comes_close_with_seed_$seed"
@@ -46,11 +47,11 @@ for seed in 1 2 3; do
         not_ok "the_composed_policy_comes_close_with_seed_$seed" \
             "$mean, more than 1.25 * $joint + 0.05"
     fi
-    if [[ $(steps_of "$composed") == "$stored" ]]; then
+    if [[ $imported -gt 0 && $(steps_of "$composed") == "$imported" ]]; then
         ok "no_step_is_made_with_seed_$seed"
     else
         not_ok "no_step_is_made_with_seed_$seed" \
-            "$(steps_of "$composed") rows, $stored imported"
+            "$(steps_of "$composed") rows, $imported imported"
     fi
 done
 summary
