@@ -27,7 +27,8 @@
  * The learner's loop: everything that is not the learning itself. Its parts
  * are the modules above; what happens between them is told in
  *
- *   learner.c   how it starts from the run directory, its timers, its end
+ *   opening.c   how it starts from the run directory
+ *   learner.c   its address, its timers, its end
  *   dialogue.c  what is answered to each message
  *   cycle.c     from listed shards to minibatches to updates to parameters
  *   lockstep.c  the same in strict turns, for runs that repeat bit for bit

@@ -1,0 +1,202 @@
+#include "learner/opening.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "common/exit_status.h"
+#include "common/log.h"
+#include "common/mlp.h"
+#include "common/rundir.h"
+#include "learner/learner.h"
+
+int opening_refuse(const char *what, int rc) {
+    log_error("%s: %s", what, strerror(-rc));
+    return rc == -ENOMEM ? EXIT_CRASH : EXIT_REFUSED;
+}
+
+static int check_options(struct learner *learner) {
+    const struct config *config = &learner->config;
+    if (config->run_dir[0] == '\0') {
+        log_error("run_dir is missing: name the run's directory, "
+                  "e.g. --run_dir=runs/first");
+        return EXIT_REFUSED;
+    }
+    learner->threads = trainer_threads(config, mlp_blas_setup() == 0);
+    if (learner->threads == 0) {
+        log_error("threads = %" PRIu64 ": this OpenBLAS is the serial build, "
+                  "which gives wrong numbers to several threads; use "
+                  "threads = 1 or install libopenblas0-pthread",
+                  config->threads);
+        return EXIT_REFUSED;
+    }
+    return 0;
+}
+
+static int lock_run(struct learner *learner) {
+    const char *run = learner->config.run_dir;
+    long pid = 0;
+    int rc = rundir_create(run);
+    if (rc != 0) return opening_refuse(run, rc);
+    learner->lock = state_lock(run, &pid);
+    if (learner->lock == -EWOULDBLOCK) {
+        log_error("%s is served by another learner, pid %ld", run, pid);
+        return EXIT_REFUSED;
+    }
+    return learner->lock < 0 ? opening_refuse(run, learner->lock) : 0;
+}
+
+static int write_config(const struct learner *learner) {
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    if (out == NULL) return opening_refuse("config.ini", -ENOMEM);
+    config_print(&learner->config, out);
+    int rc = fclose(out) == 0 ? 0 : -ENOMEM;
+    if (rc == 0) {
+        rc = rundir_write(learner->config.run_dir, "config.ini", text, len);
+    }
+    free(text);
+    return rc != 0 ? opening_refuse("config.ini", rc) : 0;
+}
+
+/* The runs that a new one begins from; a composition has its spec from them. */
+static int take_origin(struct learner *learner) {
+    const struct config *config = &learner->config;
+    struct origin *origin = &learner->origin;
+    char why[CONFIG_PATH_LEN + 256] = "out of memory";
+    int rc = origin_open(origin, config, why, sizeof(why));
+    if (rc != 0) {
+        log_error("%s", why);
+        return rc == -ENOMEM ? EXIT_CRASH : EXIT_REFUSED;
+    }
+    if (origin->init != NULL) {
+        log_info("beginning with %s of %s at %" PRIu64 " updates",
+                 config->init_parts == PARTS_BOTH ? "Q and the sampler"
+                 : config->init_parts == PARTS_Q  ? "Q"
+                                                  : "the sampler",
+                 config->init_from, origin->init->counters.updates);
+    }
+    if (origin->n_sources > 0) {
+        const struct checkpoint *first = origin->sources[0];
+        registry_fix_spec(&learner->registry,
+                          (struct wire_spec){.obs_dim = (uint32_t)first->S,
+                                             .act_dim = (uint32_t)first->A});
+        log_info("composing the Q functions of %zu runs", origin->n_sources);
+    }
+    return 0;
+}
+
+/* The newest checkpoint's numbers: how far we are, what the limiter owes. */
+static int take_checkpoint(struct learner *learner) {
+    struct registry *registry = &learner->registry;
+    int rc =
+        checkpoint_newest(&learner->origin.resume, learner->config.run_dir);
+    if (rc == -ENOENT) {
+        log_info("no checkpoint yet: learning from the beginning");
+        return take_origin(learner);
+    }
+    if (rc != 0) return opening_refuse("checkpoints", rc);
+    const struct checkpoint *checkpoint = learner->origin.resume;
+    const char *algorithm = config_word(&learner->config, "algorithm");
+    if (strcmp(checkpoint->task, learner->config.task) != 0) {
+        log_error("the run's task is %s, not %s", checkpoint->task,
+                  learner->config.task);
+        return EXIT_REFUSED;
+    }
+    if (strcmp(checkpoint->algorithm, algorithm) != 0) {
+        log_error("the run's algorithm is %s, not %s", checkpoint->algorithm,
+                  algorithm);
+        return EXIT_REFUSED;
+    }
+    const struct wire_spec spec = {.obs_dim = (uint32_t)checkpoint->S,
+                                   .act_dim = (uint32_t)checkpoint->A};
+    if (registry->spec.obs_dim != spec.obs_dim ||
+        registry->spec.act_dim != spec.act_dim) {
+        registry_fix_spec(registry, spec);
+    }
+    limiter_restore(&learner->limiter, &checkpoint->counters.limiter);
+    learner->updates = checkpoint->counters.updates;
+    log_info("resuming at %" PRIu64 " updates", learner->updates);
+    return 0;
+}
+
+static int resume(struct learner *learner, const char *text) {
+    struct state state;
+    char why[160];
+    int rc = state_parse(&state, text, &learner->registry, &learner->limiter,
+                         why, sizeof(why));
+    if (rc != 0) {
+        log_error("%s/state: %s", learner->config.run_dir, why);
+        return EXIT_REFUSED;
+    }
+    if (strcmp(state.task, learner->config.task) != 0) {
+        log_error("%s holds a run of task %s, not %s", learner->config.run_dir,
+                  state.task, learner->config.task);
+        return EXIT_REFUSED;
+    }
+    learner->state = state;
+    learner->state.generation++;
+    learner->registry.topology = learner->state.generation << 32;
+    return take_checkpoint(learner);
+}
+
+static int begin(struct learner *learner) {
+    struct state *state = &learner->state;
+    int status = take_origin(learner);
+    if (status != 0) return status;
+    state->generation = 1;
+    memcpy(state->task, learner->config.task, sizeof(state->task));
+    while (state->run == 0) {
+        if (getrandom(&state->run, sizeof(state->run), 0) < 0) {
+            return opening_refuse("getrandom", -errno);
+        }
+    }
+    return write_config(learner);
+}
+
+/* From the run directory to a state on disk that no earlier learner had. */
+static int open_run(struct learner *learner) {
+    const struct config *config = &learner->config;
+    // lockstep keeps its own count: the limiter only says when it is warm
+    const double ratio = config->lockstep ? 0.0 : config->ratio;
+    const struct limiter_settings settings = {.ratio = ratio,
+                                              .warmup = config->warmup,
+                                              .slack = config->slack,
+                                              .minibatch = config->minibatch};
+    limiter_init(&learner->limiter, &settings);
+    int rc = registry_init(&learner->registry, 1);
+    if (rc != 0) return opening_refuse("registry", rc);
+
+    char *text = NULL;
+    rc = state_read(&text, config->run_dir);
+    if (rc != 0 && rc != -ENOENT) return opening_refuse("state", rc);
+    int status = text != NULL ? resume(learner, text) : begin(learner);
+    free(text);
+    if (status != 0) return status;
+
+    const uint64_t steps = (uint64_t)limiter_inserted(&learner->limiter);
+    rc = progress_start(&learner->progress, config, learner->updates, steps);
+    if (rc != 0) return opening_refuse("progress.csv", rc);
+
+    size_t len = 0;
+    text = state_print(&learner->state, &learner->registry, &learner->limiter,
+                       &len);
+    rc = text == NULL ? -ENOMEM
+                      : rundir_write(config->run_dir, "state", text, len);
+    free(text);
+    learner->saver.state_names = learner->registry.n_peers;
+    return rc != 0 ? opening_refuse("state", rc) : 0;
+}
+
+/* What others connect to: where we are bound, but for the host if another one
+ * is advertised or every interface is meant. */
+
+int opening_run(struct learner *learner) {
+    int status = check_options(learner);
+    if (status == 0) status = lock_run(learner);
+    return status == 0 ? open_run(learner) : status;
+}
