@@ -27,7 +27,7 @@ shares() { # run, options...
     "$(program softq-actor)" --evaluate="$run" --episodes=1000 "$@" 2>&1 |
         sed -n 's/^goals *+x \([0-9]*\) *-x \([0-9]*\) *+y \([0-9]*\) *-y \([0-9]*\) .*/\1 \2 \3 \4/p' |
         awk '{ n = $1 + $2 + $3 + $4; for (i = 1; i <= 4; i++)
-            printf "%.1f ", n > 0 ? 100 * $i / n : 0; print n / 10 }'
+            printf "%.1f ", (n ? 100 * $i / n : 0); print n / 10 }'
 }
 
 largest() { awk '{ m = 0; for (i = 1; i <= 4; i++) if ($i > m) m = $i; print m }'; }
