@@ -10,6 +10,9 @@ static double done(uint64_t updates, uint64_t span) {
 double schedule_alpha(const struct config *config, uint64_t updates) {
     if (config->temperature != TEMPERATURE_ANNEAL) return config->alpha;
     const double share = done(updates, config->alpha_span);
+    // exp(log(x)) is not x: the ends are the options themselves
+    if (share == 0.0) return config->alpha;
+    if (share == 1.0) return config->alpha_end;
     return exp((1.0 - share) * log(config->alpha) +
                share * log(config->alpha_end));
 }
