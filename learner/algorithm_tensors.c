@@ -1,5 +1,7 @@
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -152,6 +154,27 @@ static void take_entry(const struct tensors_entry *entry,
     memcpy(entry->data, tensors_find(file, name)->data, entry_bytes(entry));
 }
 
+/* Numbers of a file that would make an update read or compute nonsense. */
+static int check_numbers(const struct algorithm *alg,
+                         const struct tensors *file, char *why, size_t n) {
+    double alpha;
+    memcpy(&alpha, tensors_find(file, "temperature")->data, sizeof(alpha));
+    if (!isfinite(alpha) || alpha <= 0.0) {
+        snprintf(why, n, "temperature is %g, not above 0", alpha);
+        return -EINVAL;
+    }
+    if (!alg->noise_set) return 0;
+    uint64_t size;
+    const size_t rows = tensors_find(file, "noise.set")->shape[0];
+    memcpy(&size, tensors_find(file, "noise.size")->data, sizeof(size));
+    if (size < 1 || size > rows) {
+        snprintf(why, n, "noise.size is %" PRIu64 ", not in [1, %zu]", size,
+                 rows);
+        return -EINVAL;
+    }
+    return 0;
+}
+
 int algorithm_load(struct algorithm *alg, const struct tensors *tensors,
                    char *why, size_t n) {
     struct tensors_entry own[ALGORITHM_MAX_TENSORS];
@@ -160,6 +183,7 @@ int algorithm_load(struct algorithm *alg, const struct tensors *tensors,
     for (size_t i = 0; i < count; i++) {
         if (check_entry(&own[i], tensors, own[i].name, why, n)) return -EINVAL;
     }
+    if (check_numbers(alg, tensors, why, n)) return -EINVAL;
     for (size_t i = 0; i < count; i++) {
         take_entry(&own[i], tensors, own[i].name);
     }
