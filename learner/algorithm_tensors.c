@@ -154,6 +154,16 @@ static void take_entry(const struct tensors_entry *entry,
     memcpy(entry->data, tensors_find(file, name)->data, entry_bytes(entry));
 }
 
+/* Networks that saw normalised observations are of no use without. */
+static int check_normalised(const struct algorithm *alg,
+                            const struct tensors *file, char *why, size_t n) {
+    if (alg->moments.S > 0 || !tensors_find(file, "normal.mean")) return 0;
+    snprintf(why, n,
+             "its networks see normalised observations: give "
+             "observation_normalisation = true");
+    return -EINVAL;
+}
+
 /* Numbers of a file that would make an update read or compute nonsense. */
 static int check_numbers(const struct algorithm *alg,
                          const struct tensors *file, char *why, size_t n) {
@@ -183,7 +193,10 @@ int algorithm_load(struct algorithm *alg, const struct tensors *tensors,
     for (size_t i = 0; i < count; i++) {
         if (check_entry(&own[i], tensors, own[i].name, why, n)) return -EINVAL;
     }
-    if (check_numbers(alg, tensors, why, n)) return -EINVAL;
+    if (check_normalised(alg, tensors, why, n) ||
+        check_numbers(alg, tensors, why, n)) {
+        return -EINVAL;
+    }
     for (size_t i = 0; i < count; i++) {
         take_entry(&own[i], tensors, own[i].name);
     }
@@ -219,12 +232,7 @@ int algorithm_init_from(struct algorithm *alg, const struct tensors *tensors,
     struct tensors_entry from_entries[ALGORITHM_MAX_TENSORS];
     struct list to = {.entries = to_entries}, from = {.entries = from_entries};
     const size_t count = list_beginnings(alg, tensors, parts, &to, &from);
-    if (alg->moments.S == 0 && tensors_find(tensors, "normal.mean") != NULL) {
-        snprintf(why, n,
-                 "its networks see normalised observations: give "
-                 "observation_normalisation = true");
-        return -EINVAL;
-    }
+    if (check_normalised(alg, tensors, why, n)) return -EINVAL;
     for (size_t i = 0; i < count; i++) {
         if (check_entry(&to_entries[i], tensors, from_entries[i].name, why, n))
             return -EINVAL;
