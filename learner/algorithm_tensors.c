@@ -201,6 +201,9 @@ int algorithm_load(struct algorithm *alg, const struct tensors *tensors,
         take_entry(&own[i], tensors, own[i].name);
     }
     if (alg->moments.S > 0) moments_refresh(&alg->moments);
+    for (size_t k = 0; alg->n_q == 0 && k < alg->n_sources; k++) {
+        moments_refresh(&alg->sources[k].moments);
+    }
     return 0;
 }
 
