@@ -92,6 +92,8 @@ static int read_source(struct algorithm *alg, struct algorithm_source *source,
         return refuse(reader, "tensor %s takes observations of %zu, not of %zu",
                       full, ws->shape[0], alg->S);
     }
+    if (ws->shape[1] == 0)
+        return refuse(reader, "tensor %s has no units", full);
     source->shape =
         (struct mlp_shape){.S = alg->S, .X = alg->A, .H = ws->shape[1], .Y = 1};
     source->n = find(reader, "q2.ws", full, sizeof(full)) ? 2 : 1;
