@@ -129,8 +129,10 @@ static int open_sources(struct origin *origin, const struct config *config,
 int origin_open(struct origin *origin, const struct config *config, char *why,
                 size_t n) {
     struct config options;
-    if (config->algorithm == ALGORITHM_COMPOSE)
-        return open_sources(origin, config, why, n);
+    if (config->algorithm == ALGORITHM_COMPOSE) {
+        const int rc = open_sources(origin, config, why, n);
+        if (rc != 0) return rc;
+    }
     if (config->init_from[0] == '\0') return 0;
     return read_run(&origin->init, &options, config->init_from, why, n);
 }
