@@ -28,5 +28,8 @@ double schedule_ramp(double factor, uint64_t span, uint64_t updates) {
 
 uint64_t schedule_noise_set(uint64_t size, uint64_t span, uint64_t updates) {
     if (size == 0 || span == 0) return size;
-    return size - (uint64_t)floor((double)(size - 1) * done(updates, span));
+    if (updates >= span) return 1;
+    // the product first: whole steps then stay whole
+    const double gone = (double)(size - 1) * (double)updates / (double)span;
+    return size - (uint64_t)floor(gone);
 }
