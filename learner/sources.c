@@ -46,6 +46,10 @@ static int read_network(const struct reader *reader, const char *network,
         if (entry->type != TENSORS_F32 || entry->shape[0] != w->rows ||
             entry->rank != (w->cols > 0 ? 2 : 1) ||
             (w->cols > 0 && entry->shape[1] != w->cols)) {
+            if (w->cols == 0) {
+                return refuse(reader, "tensor %s is not of shape (%zu)", full,
+                              w->rows);
+            }
             return refuse(reader, "tensor %s is not of shape (%zu, %zu)", full,
                           w->rows, w->cols);
         }

@@ -376,6 +376,10 @@ static void bad_sources_are_refused_in_words(void **state) {
     entry->shape[1]--;
     check_refused(&file, 1, "tensor q.w2 is not of shape (24, 24)");
     entry->shape[1]++;
+    entry = entry_of(&file, "q.b1");
+    entry->rank = 2;
+    check_refused(&file, 1, "tensor q.b1 is not of shape (24)");
+    entry->rank = 1;
     entry = entry_of(&file, "q2.b3");
     strcpy(entry->name, "q2.b4");
     check_refused(&file, 2, "no tensor q2.b3");
