@@ -66,7 +66,7 @@ static void add_moments(struct list *list, const char *prefix,
 static void add_sources(struct list *list, struct algorithm *alg) {
     for (size_t k = 0; k < alg->n_sources; k++) {
         struct algorithm_source *source = &alg->sources[k];
-        char prefix[16];
+        char prefix[32];
         snprintf(prefix, sizeof(prefix), "source%zu.", k);
         add_network(list, prefix, "q", &source->shape, source->theta[0]);
         if (source->n > 1)
