@@ -11,8 +11,8 @@
 #include <string.h>
 
 /* So many rows that those whose ReLU switches within a step do not count. */
-enum { S = TRAINING_S, A = TRAINING_A, ROWS = 1024, K = 8, M = 8 };
-enum { DIRECTIONS = 9 }; // the first is the gradient's own
+enum { S = TRAINING_S, A = TRAINING_A, ROWS = 1024, K = 4, M = 4 };
+enum { DIRECTIONS = 5 }; // the first is the gradient's own
 static const float step = 1e-3f;
 
 /* What is differentiated, and of what. */
