@@ -134,27 +134,37 @@ static void slope_now(struct training *x, float *slope) {
     for (size_t i = 0; i < ROWS * K; i++) ones[i] = 1.0f;
     assert_int_equal(mlp_work_init(&work, &net->shape, ROWS * K, ROWS), 0);
     test_fill_nan(slope, ROWS * K * A);
-    mlp_forward(&net->shape, q, net->p, x->batch.s, a, ROWS, K, 0, &work);
-    mlp_backward(&net->shape, NULL, slope, ones, net->p, x->batch.s, a, ROWS, K,
+    mlp_forward(&net->shape, q, net->p, x->alg->s, a, ROWS, K, 0, &work);
+    mlp_backward(&net->shape, NULL, slope, ones, net->p, x->alg->s, a, ROWS, K,
                  &work);
     mlp_work_finish(&work);
 }
 
-/* svgd_space = action: g = dQ/da - 2 alpha a / (1 - a^2 + 1e-6). */
-static void the_action_score_is_the_released_one(void **state) {
-    (void)state;
+/* g in u: the slope through the squash, and that of alpha log(1 - tanh^2 u);
+ * in actions, as released: dQ/da - 2 alpha a / (1 - a^2 + 1e-6). Q sees the
+ * states as the rest of the update does. */
+static void check_score(const char *options, bool of_actions) {
     struct training x;
     float slope[ROWS * K * A];
-    start(&x, "svgd_space=action");
+    start(&x, options);
     training_run(&x, 3);
     slope_now(&x, slope);
     const struct algorithm_slice *at = &x.alg->slices[0];
     for (size_t i = 0; i < ROWS * K * A; i++) {
-        const double a = (double)at->fixed_a[i];
-        const double g = (double)slope[i] - 2 * 0.5 * a / (1 - a * a + 1e-6);
+        const double a = (double)at->fixed_a[i], dq = (double)slope[i];
+        const double g = of_actions ? dq - 2 * 0.5 * a / (1 - a * a + 1e-6)
+                                    : dq * (1 - a * a) - 2 * 0.5 * a;
         assert_close(at->g[i], (float)g, 1e-4f);
     }
     training_finish(&x);
+}
+
+static void the_score_is_of_u_or_of_the_action(void **state) {
+    (void)state;
+    check_score("", false);
+    check_score("observation_normalisation=true", false);
+    check_score("svgd_space=action", true);
+    check_score("svgd_space=action observation_normalisation=true", true);
 }
 
 /* g is divided by 10, 5.5 and then 1, both its Q and its squash. */
@@ -388,7 +398,7 @@ int main(void) {
         cmocka_unit_test(two_sets_are_drawn_apart),
         cmocka_unit_test(particles_come_from_the_noise_set),
         cmocka_unit_test(the_noise_set_is_drawn_from_the_seed),
-        cmocka_unit_test(the_action_score_is_the_released_one),
+        cmocka_unit_test(the_score_is_of_u_or_of_the_action),
         cmocka_unit_test(the_ramp_divides_the_score),
         cmocka_unit_test(the_direction_is_svgds),
         cmocka_unit_test(the_entropy_is_of_the_actions),

@@ -89,8 +89,10 @@ static void states_may_have_their_own_proposals(void **state) {
         assert_close(targets_of(&x)[b], target_of(&x, b, 0.5 * log(sum)),
                      1e-5f);
     }
-    for (size_t i = A; i < (size_t)ROWS * V * A; i++)
+    for (size_t i = A; i < (size_t)ROWS * V * A; i++) { // no two are alike
+        assert_true(x.noise.proposals[i] != x.noise.proposals[i - A]);
         assert_true(x.noise.proposals[i] != x.noise.proposals[i % A]);
+    }
     training_finish(&x);
 }
 
@@ -283,6 +285,34 @@ static void ddpg_has_the_hard_backup(void **state) {
     check_ddpg("algorithm=ddpg value_measure=uniform", 2);
 }
 
+/* mubar is a hard copy at the seventh update, or goes a tenth of the way. */
+static void ddpgs_actor_has_a_target(void **state) {
+    (void)state;
+    struct training x;
+    float before[2048];
+    start(&x, "algorithm=ddpg");
+    const size_t bytes = sizeof(float) * x.alg->f.P;
+    const float *mu = x.alg->f.p, *mubar = x.alg->f.target;
+    assert_true(x.alg->f.P <= 2048);
+    memcpy(before, mu, bytes);
+    training_run(&x, 6);
+    assert_memory_equal(mubar, before, bytes);
+    training_run(&x, 1);
+    assert_memory_equal(mubar, mu, bytes);
+    training_finish(&x);
+    start(&x, "algorithm=ddpg target_rate=0.1");
+    mu = x.alg->f.p, mubar = x.alg->f.target;
+    for (size_t t = 0; t < 3; t++) {
+        memcpy(before, mubar, bytes);
+        training_run(&x, 1);
+        for (size_t i = 0; i < x.alg->f.P; i++)
+            assert_close(mubar[i], before[i] + 0.1f * (mu[i] - before[i]),
+                         1e-6f);
+        assert_true(memcmp(mubar, before, bytes) != 0);
+    }
+    training_finish(&x);
+}
+
 int main(void) {
     mlp_blas_setup();
     const struct CMUnitTest tests[] = {
@@ -293,6 +323,7 @@ int main(void) {
         cmocka_unit_test(a_mirror_is_seen_and_changes_nothing),
         cmocka_unit_test(proposals_switch_on_time),
         cmocka_unit_test(ddpg_has_the_hard_backup),
+        cmocka_unit_test(ddpgs_actor_has_a_target),
     };
     return cmocka_run_group_tests_name("targets", tests, NULL, NULL);
 }

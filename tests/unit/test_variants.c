@@ -159,6 +159,25 @@ static void threads_agree_to_rounding(void **state) {
     }
 }
 
+/* What acts is the same to the bit. */
+static void assert_same_policy(const struct training *x,
+                               const struct training *y) {
+    const struct policy p = algorithm_policy(x->alg);
+    const struct policy q = algorithm_policy(y->alg);
+    const size_t P = mlp_parameters(&p.shape);
+    assert_memory_equal(p.phi, q.phi, sizeof(float) * P);
+    assert_close(p.alpha, q.alpha, 0.0f);
+    assert_int_equal(p.n_noise, q.n_noise);
+    assert_int_equal(p.mean == NULL, q.mean == NULL);
+    if (p.noise != NULL) {
+        assert_memory_equal(p.noise, q.noise,
+                            sizeof(float) * p.n_noise * p.shape.X);
+    }
+    if (p.mean == NULL) return;
+    assert_memory_equal(p.mean, q.mean, sizeof(float) * p.shape.S);
+    assert_memory_equal(p.scale, q.scale, sizeof(float) * p.shape.S);
+}
+
 /* Saved and loaded into a fresh learner, training goes on bit for bit: also
  * the temperature, the noise set and its size. */
 static void a_checkpoint_continues_bit_for_bit(void **state) {
@@ -173,6 +192,7 @@ static void a_checkpoint_continues_bit_for_bit(void **state) {
         start(&y, &variants[v], 99, 2); // everything comes from the file
         if (algorithm_load(y.alg, &saved, why, sizeof(why)) != 0)
             fail_msg("%s: %s", variants[v].options, why);
+        assert_same_policy(&x, &y);
         y.rng = x.rng;
         training_run(&x, 6);
         training_run(&y, 6);

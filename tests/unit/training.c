@@ -69,6 +69,7 @@ void training_init_composed(struct training *training,
         own.twin_q = k == 1;
         own.observation_normalisation = k == 2;
         training_init(&source, &own, 1);
+        source.rng.stream += own.seed; // minibatches of its own
         training_run(&source, 3);
         training_copy(&files[k], &source);
         training_finish(&source);

@@ -32,8 +32,9 @@ void training_set(struct config *config, const char *options);
 void training_init(struct training *training, const struct config *config,
                    size_t threads);
 
-/* A composition of n learners, drawn from seeds from `seed` on: of more units
- * each, the second one twins, the third one normalised. */
+/* A composition of n learners after 3 updates each, their weights and
+ * minibatches by seeds from `seed` on (added to the generator's stream): of
+ * more units each, the second one twins, the third one normalised. */
 void training_init_composed(struct training *training,
                             const struct config *config, size_t threads,
                             size_t n, uint64_t seed);
