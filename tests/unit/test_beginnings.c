@@ -10,7 +10,7 @@
 #include <string.h>
 
 enum { S = TRAINING_S, A = TRAINING_A, H = TRAINING_UNITS };
-enum { ROWS = TRAINING_ROWS, K = 5 };
+enum { ROWS = TRAINING_ROWS, K = 5, FIXED_A = ROWS * K * A, ROWS_S = ROWS * S };
 
 static void start(struct training *x, const char *options) {
     struct config config = training_config();
@@ -244,12 +244,12 @@ static void own_slope(float *g, const struct training *composed,
     training_run(&x, 3); // as training_init_composed() trained it
     const struct moments *seen = &x.alg->moments;
     struct algorithm_slice *at = &x.alg->slices[0];
-    float s[ROWS * S];
-    test_fill_nan(s, ROWS * S);
+    float s[ROWS_S];
+    test_fill_nan(s, ROWS_S);
     policy_normalise(s, composed->batch.s, seen->shift, seen->scale, ROWS, S);
     x.alg->sources[0].s = s;
     critic_slope(x.alg, at, a, K);
-    memcpy(g, at->g, sizeof(float) * ROWS * K * A);
+    memcpy(g, at->g, sizeof(float) * FIXED_A);
     training_finish(&x);
 }
 
@@ -260,7 +260,7 @@ static void check_mean_slope(bool normalised) {
         "seed=10", "seed=11 units=29 twin_q=true",
         "seed=12 units=34 observation_normalisation=true"};
     struct training x;
-    float one[ROWS * K * A], mean[ROWS * K * A] = {0}, a[ROWS * K * A];
+    float one[FIXED_A], mean[FIXED_A] = {0}, a[FIXED_A];
     struct config config = training_config();
     config.algorithm = ALGORITHM_COMPOSE;
     config.observation_normalisation = normalised;
@@ -269,14 +269,13 @@ static void check_mean_slope(bool normalised) {
     struct algorithm_slice *at = &x.alg->slices[0];
     memcpy(a, at->fixed_a, sizeof(a));
     for (size_t k = 0; k < 3; k++) {
-        test_fill_nan(one, ROWS * K * A);
+        test_fill_nan(one, FIXED_A);
         own_slope(one, &x, runs[k], a);
-        for (size_t i = 0; i < ROWS * K * A; i++) mean[i] += one[i] / 3.0f;
+        for (size_t i = 0; i < FIXED_A; i++) mean[i] += one[i] / 3.0f;
     }
-    test_fill_nan(at->g, ROWS * K * A);
+    test_fill_nan(at->g, FIXED_A);
     critic_slope(x.alg, at, a, K);
-    for (size_t i = 0; i < ROWS * K * A; i++)
-        assert_close(at->g[i], mean[i], 1e-5f);
+    for (size_t i = 0; i < FIXED_A; i++) assert_close(at->g[i], mean[i], 1e-5f);
     training_finish(&x);
 }
 

@@ -12,6 +12,7 @@
 
 /* So many rows that those whose ReLU switches within a step do not count. */
 enum { S = TRAINING_S, A = TRAINING_A, ROWS = 1024, K = 4, M = 4 };
+enum { FIXED = ROWS * K, FIXED_A = FIXED * A };
 enum { DIRECTIONS = 5 }; // the first is the gradient's own
 static const float step = 1e-3f;
 
@@ -24,7 +25,7 @@ struct loss {
     size_t n;
     bool of_actions; /* x is (n / A, A): each pair has a loss of its own */
     struct mlp_work work;
-    float *u, *a, *q, *other; /* (ROWS K A) scratch */
+    float *u, *a, *q, *other; /* (FIXED_A) scratch */
 };
 
 static void start(struct training *x, const char *options, size_t n_sources) {
@@ -43,13 +44,13 @@ static void start(struct training *x, const char *options, size_t n_sources) {
 static void loss_init(struct loss *loss, struct training *training) {
     const struct mlp_shape widest = {.S = S, .X = A, .H = 64, .Y = A};
     *loss = (struct loss){.training = training};
-    assert_int_equal(mlp_work_init(&loss->work, &widest, ROWS * K, ROWS), 0);
-    loss->u = calloc((size_t)4 * ROWS * K * A, sizeof(float));
+    assert_int_equal(mlp_work_init(&loss->work, &widest, FIXED, ROWS), 0);
+    loss->u = calloc((size_t)4 * FIXED_A, sizeof(float));
     assert_non_null(loss->u);
-    test_fill_nan(loss->u, (size_t)4 * ROWS * K * A);
-    loss->a = loss->u + ROWS * K * A;
-    loss->q = loss->a + ROWS * K * A;
-    loss->other = loss->q + ROWS * K * A;
+    test_fill_nan(loss->u, (size_t)4 * FIXED_A);
+    loss->a = loss->u + FIXED_A;
+    loss->q = loss->a + FIXED_A;
+    loss->other = loss->q + FIXED_A;
 }
 
 static void loss_finish(struct loss *loss) {
@@ -93,8 +94,8 @@ static void point(const struct loss *loss, size_t k, float *direction) {
         for (size_t d = 0; d < A; d++) direction[i + d] = moved ? way[d] : 0.0f;
     }
     if (k == 0) memcpy(direction, loss->gradient, sizeof(*direction) * n);
-    const double rows = loss->of_actions ? (double)(n / A) : 1.0;
-    const double scale = sqrt(rows) / length(direction, n);
+    const size_t rows = loss->of_actions ? n / A : 1;
+    const double scale = sqrt((double)rows) / length(direction, n);
     for (size_t i = 0; i < n; i++) direction[i] *= (float)scale;
 }
 
@@ -198,7 +199,7 @@ static double q_sum(const struct loss *loss) {
                     loss->x, ROWS, K, 0, work);
         mlp_forward(&source->shape, loss->other, source->theta[source->n - 1],
                     source->s, loss->x, ROWS, K, 0, work);
-        for (size_t j = 0; j < ROWS * K; j++)
+        for (size_t j = 0; j < FIXED; j++)
             sum += (double)fminf(loss->q[j], loss->other[j]) /
                    (double)alg->n_sources;
     }
@@ -206,7 +207,7 @@ static double q_sum(const struct loss *loss) {
 }
 
 static void check_action(const char *options, size_t n_sources) {
-    static float a[ROWS * K * A];
+    static float a[FIXED_A];
     struct training x;
     struct loss loss;
     struct rng rng;
@@ -215,13 +216,13 @@ static void check_action(const char *options, size_t n_sources) {
     training_run(&x, 3);
     loss_init(&loss, &x);
     struct algorithm_slice *at = &x.alg->slices[0];
-    rng_fill_uniform(&rng, a, ROWS * K * A, -1.0f, 1.0f);
-    test_fill_nan(at->g, ROWS * K * A);
+    rng_fill_uniform(&rng, a, FIXED_A, -1.0f, 1.0f);
+    test_fill_nan(at->g, FIXED_A);
     critic_slope(x.alg, at, a, K);
     loss.value = q_sum;
     loss.x = a;
     loss.gradient = at->g;
-    loss.n = ROWS * K * A;
+    loss.n = FIXED_A;
     loss.of_actions = true;
     check_slopes("Q by the action", &loss);
     loss_finish(&loss);

@@ -289,8 +289,9 @@ static void the_number_of_runs_has_bounds(void **state) {
     config.compose[0] = '\0';
     for (size_t i = 0; i < 9; i++) {
         if (i == 8) assert_opens(&config, 8);
-        strcat(config.compose, run_a);
-        strcat(config.compose, ":");
+        const size_t used = strlen(config.compose);
+        snprintf(config.compose + used, sizeof(config.compose) - used,
+                 "%s:", run_a);
     }
     assert_refused(&config, "compose names more than 8 runs");
 }

@@ -13,6 +13,9 @@
 
 enum { S = TRAINING_S, A = TRAINING_A, H = TRAINING_UNITS };
 enum { ROWS = TRAINING_ROWS, K = 5, M = 7, V = 9, W = 6 };
+enum { FIXED = ROWS * K, MOVED = ROWS * M, PROPOSED = ROWS * W };
+enum { FIXED_A = FIXED * A, MOVED_A = MOVED * A, ROWS_S = ROWS * S };
+enum { PROPOSALS_A = V * A };
 
 static void start(struct training *x, const char *options) {
     struct config config = training_config();
@@ -26,13 +29,13 @@ static void start(struct training *x, const char *options) {
 static void one_set_draws_no_second_noise(void **state) {
     (void)state;
     struct training x;
-    float proposals[V * A], xi[ROWS * K * A];
+    float proposals[PROPOSALS_A], xi[FIXED_A];
     start(&x, "one_set=true particles_moved=5");
     struct rng rng = x.rng;
     algorithm_noise_draw(&x.noise, x.alg, &x.rng);
     assert_ptr_equal(x.noise.xi_moved, x.noise.xi_fixed);
-    rng_fill_uniform(&rng, proposals, V * A, -1.0f, 1.0f);
-    rng_fill_normal(&rng, xi, ROWS * K * A);
+    rng_fill_uniform(&rng, proposals, PROPOSALS_A, -1.0f, 1.0f);
+    rng_fill_normal(&rng, xi, FIXED_A);
     assert_memory_equal(x.noise.proposals, proposals, sizeof(proposals));
     assert_memory_equal(x.noise.xi_fixed, xi, sizeof(xi));
     assert_int_equal(x.rng.counter, rng.counter);
@@ -49,7 +52,7 @@ static void two_sets_are_drawn_apart(void **state) {
     start(&x, "value_proposals=sampler");
     training_update(&x);
     const struct algorithm_noise *noise = &x.noise;
-    for (size_t i = 0; i < ROWS * K * A; i++) {
+    for (size_t i = 0; i < FIXED_A; i++) {
         assert_true(noise->xi_fixed[i] != noise->xi_moved[i]);
         assert_true(noise->xi_fixed[i] != noise->xi_value[i]);
     }
@@ -82,18 +85,18 @@ static void particles_come_from_the_noise_set(void **state) {
         assert_int_equal(size, t < 10 ? 20 - 19 * t / 10 : 1);
         assert_true(size <= before);
         training_update(&x);
-        for (size_t j = 0; j < ROWS * K; j++) {
+        for (size_t j = 0; j < FIXED; j++) {
             const size_t row = row_of(x.noise.xi_fixed + j * A, set, size);
             assert_true(row < size);
             seen[row] = true;
         }
-        for (size_t j = 0; j < ROWS * M; j++) {
+        for (size_t j = 0; j < MOVED; j++) {
             const size_t row = row_of(x.noise.xi_moved + j * A, set, size);
             assert_true(row < size);
             seen[row] = true;
         }
         for (size_t row = 0; row < size; row++) assert_true(seen[row]);
-        for (size_t j = 0; j < ROWS * W; j++)
+        for (size_t j = 0; j < PROPOSED; j++)
             assert_int_equal(row_of(x.noise.xi_value + j * A, set, 20), 20);
         before = size;
     }
@@ -128,12 +131,12 @@ static void the_noise_set_is_drawn_from_the_seed(void **state) {
 /* dQ/da at the fixed particles by the Q that f saw, which is Q now. */
 static void slope_now(struct training *x, float *slope) {
     struct mlp_work work;
-    float q[ROWS * K], ones[ROWS * K];
+    float q[FIXED], ones[FIXED];
     const struct network *net = &x->alg->q[0];
     const float *a = x->alg->slices[0].fixed_a;
-    for (size_t i = 0; i < ROWS * K; i++) ones[i] = 1.0f;
-    assert_int_equal(mlp_work_init(&work, &net->shape, ROWS * K, ROWS), 0);
-    test_fill_nan(slope, ROWS * K * A);
+    for (size_t i = 0; i < FIXED; i++) ones[i] = 1.0f;
+    assert_int_equal(mlp_work_init(&work, &net->shape, FIXED, ROWS), 0);
+    test_fill_nan(slope, FIXED_A);
     mlp_forward(&net->shape, q, net->p, x->alg->s, a, ROWS, K, 0, &work);
     mlp_backward(&net->shape, NULL, slope, ones, net->p, x->alg->s, a, ROWS, K,
                  &work);
@@ -145,12 +148,12 @@ static void slope_now(struct training *x, float *slope) {
  * states as the rest of the update does. */
 static void check_score(const char *options, bool of_actions) {
     struct training x;
-    float slope[ROWS * K * A];
+    float slope[FIXED_A];
     start(&x, options);
     training_run(&x, 3);
     slope_now(&x, slope);
     const struct algorithm_slice *at = &x.alg->slices[0];
-    for (size_t i = 0; i < ROWS * K * A; i++) {
+    for (size_t i = 0; i < FIXED_A; i++) {
         const double a = (double)at->fixed_a[i], dq = (double)slope[i];
         const double g = of_actions ? dq - 2 * 0.5 * a / (1 - a * a + 1e-6)
                                     : dq * (1 - a * a) - 2 * 0.5 * a;
@@ -180,7 +183,7 @@ static void the_ramp_divides_the_score(void **state) {
         training_update(&x);
         training_update(&y);
         const float *ramped = x.alg->slices[0].g, *g = y.alg->slices[0].g;
-        for (size_t j = 0; j < ROWS * K * A; j++)
+        for (size_t j = 0; j < FIXED_A; j++)
             assert_close(ramped[j] * factor[i], g[j], 1e-6f);
         training_finish(&x);
         training_finish(&y);
@@ -200,10 +203,10 @@ static void check_direction(const char *options) {
         .B = ROWS, .K = K, .M = alg->M, .A = A, .one_set = alg->config.one_set};
     const float *from = squashed ? at->fixed_a : at->fixed_u;
     const float *to = squashed ? at->moved_a : at->moved_u;
-    float d2[ROWS * K * M], h[ROWS], D[ROWS * M * A], scratch[256];
+    float d2[FIXED * M], h[ROWS], D[MOVED_A], scratch[256];
     double squares = 0.0;
     assert_true(svgd_scratch_len(dims) <= 256);
-    test_fill_nan(D, ROWS * M * A);
+    test_fill_nan(D, MOVED_A);
     svgd_distances(d2, from, to, dims, scratch);
     svgd_bandwidth(h, d2, dims, scratch);
     svgd_direction(D, from, to, at->g, d2, h, 0.5f, dims, scratch);
@@ -253,12 +256,12 @@ static void the_entropy_is_of_the_actions(void **state) {
     start(&x, "temperature=auto");
     make_identity(&x);
     training_update(&x);
-    for (size_t i = 0; i < ROWS * K * A; i++) {
+    for (size_t i = 0; i < FIXED_A; i++) {
         const double u = (double)x.noise.xi_fixed[i], t = tanh(u);
         entropy += 0.5 * u * u + 0.5 * log(2.0 * acos(-1.0));
         entropy += log(1.0 - t * t);
     }
-    entropy /= ROWS * K;
+    entropy /= FIXED;
     assert_close((float)x.figures.entropy, (float)entropy, 1e-5f);
     training_finish(&x);
 }
@@ -347,7 +350,8 @@ static void a_vanished_temperature_is_an_error(void **state) {
 static void ddpgs_policy_is_deterministic(void **state) {
     (void)state;
     struct training x;
-    float s[S], xi[2 * A], a[2 * A];
+    enum { TWO_A = 2 * A };
+    float s[S], xi[TWO_A], a[TWO_A];
     struct mlp_work work;
     start(&x, "algorithm=ddpg");
     const uint64_t counter = x.rng.counter;
@@ -356,11 +360,11 @@ static void ddpgs_policy_is_deterministic(void **state) {
     training_run(&x, 3);
     const struct policy policy = algorithm_policy(x.alg);
     assert_int_equal(policy.n_noise, 1);
-    test_fill_nan(xi, 2 * A);
-    test_fill_nan(a, 2 * A);
+    test_fill_nan(xi, TWO_A);
+    test_fill_nan(a, TWO_A);
     test_fill_normal(s, S, 1);
     policy_draw_noise(&policy, xi, 2, &x.rng);
-    for (size_t i = 0; i < 2 * A; i++) assert_close(xi[i], 0.0f, 0.0f);
+    for (size_t i = 0; i < TWO_A; i++) assert_close(xi[i], 0.0f, 0.0f);
     assert_int_equal(mlp_work_init(&work, &policy.shape, 2, 1), 0);
     policy_act(&policy.shape, a, NULL, policy.phi, s, xi, 1, 2, &work);
     assert_memory_equal(a, a + A, sizeof(float) * A);
@@ -372,13 +376,13 @@ static void ddpgs_policy_is_deterministic(void **state) {
 static void the_policy_carries_the_normalisation(void **state) {
     (void)state;
     struct training x;
-    float seen[ROWS * S];
+    float seen[ROWS_S];
     start(&x, "observation_normalisation=true");
     training_run(&x, 4);
     const struct policy policy = algorithm_policy(x.alg);
     assert_true(*(const double *)training_vector(&x, "normal.count") ==
                 4.0 * ROWS);
-    test_fill_nan(seen, ROWS * S);
+    test_fill_nan(seen, ROWS_S);
     policy_observe(&policy, seen, x.batch.s, ROWS);
     assert_memory_equal(seen, x.alg->s, sizeof(seen)); // as the update saw it
     policy_observe(&policy, seen, x.batch.next, ROWS);

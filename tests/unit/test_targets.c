@@ -11,6 +11,7 @@
 
 enum { S = TRAINING_S, A = TRAINING_A, H = TRAINING_UNITS };
 enum { ROWS = TRAINING_ROWS, V = 9, W = 6 };
+enum { PROPOSED = ROWS * W, PROPOSED_A = PROPOSED * A, ROWS_A = ROWS * A };
 
 static void start(struct training *x, const char *options) {
     struct config config = training_config();
@@ -139,11 +140,11 @@ static double identity_density(const float *xi) {
 /* With f(s, xi) = xi all of VHAT can be written down; twins by the smaller. */
 static void check_sampler_targets(const char *options) {
     struct training x;
-    float a[ROWS * W * A], q[2][ROWS * W];
+    float a[PROPOSED_A], q[2][PROPOSED];
     start(&x, options);
     make_identity(&x);
     training_update(&x);
-    for (size_t i = 0; i < ROWS * W * A; i++)
+    for (size_t i = 0; i < PROPOSED_A; i++)
         a[i] = (float)tanh((double)x.noise.xi_value[i]);
     q_of(q[0], &x, 0, a, W, 0);
     q_of(q[1], &x, x.alg->n_q - 1, a, W, 0);
@@ -213,7 +214,7 @@ static void a_mirror_is_seen_and_changes_nothing(void **state) {
     ((float *)slice_of(&y.alg->f, "wx"))[0] = -1.0f;
     training_update(&x);
     training_draw(&y);
-    for (size_t j = 0; j < ROWS * W; j++) y.noise.xi_value[j * A] *= -1.0f;
+    for (size_t j = 0; j < PROPOSED; j++) y.noise.xi_value[j * A] *= -1.0f;
     assert_int_equal(
         algorithm_update(y.alg, &y.batch, &y.noise, &y.figures, &what), 0);
     for (size_t b = 0; b < ROWS; b++)
@@ -254,14 +255,14 @@ static void proposals_switch_on_time(void **state) {
 static void check_ddpg(const char *options, size_t updates) {
     struct training x;
     struct mlp_work work;
-    float a[ROWS * A], q[2][ROWS], zeros[ROWS * A] = {0}, mubar[2048];
+    float a[ROWS_A], q[2][ROWS], zeros[ROWS_A] = {0}, mubar[2048];
     start(&x, options);
     training_run(&x, updates);
     const struct network *mu = &x.alg->f;
     assert_true(mu->P <= 2048);
     memcpy(mubar, mu->target, sizeof(float) * mu->P);
     assert_int_equal(mlp_work_init(&work, &mu->shape, ROWS, ROWS), 0);
-    test_fill_nan(a, ROWS * A);
+    test_fill_nan(a, ROWS_A);
     training_draw(&x);
     policy_act(&mu->shape, a, NULL, mubar, x.batch.next, zeros, ROWS, 1, &work);
     q_of(q[0], &x, 0, a, 1, 0);
