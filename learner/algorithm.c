@@ -287,6 +287,12 @@ static void begin(struct algorithm *alg, const struct batch *batch,
     }
 }
 
+/* Also as the float that the update divides by. */
+static bool temperature_holds(const struct algorithm *alg) {
+    const float alpha = (float)alg->temperature;
+    return isfinite(alpha) && alpha > 0.0f;
+}
+
 /* The automatic temperature, and what follows from the number of updates. */
 static void adapt(struct algorithm *alg, struct algorithm_figures *figures) {
     const struct config *config = &alg->config;
@@ -346,6 +352,8 @@ int algorithm_update(struct algorithm *alg, const struct batch *batch,
     const bool ddpg = config->algorithm == ALGORITHM_DDPG;
     const bool proposed = alg->n_q > 0 && !ddpg && sampler_proposes(alg);
     begin(alg, batch, noise);
+    *what = "the temperature";
+    if (!temperature_holds(alg)) return -EDOM;
 
     if (alg->n_q > 0) pool_run(alg->pool, q_slice, alg); // VHAT, B, JQ
     *what = "the gradient of Q or its parameters";
@@ -371,5 +379,5 @@ int algorithm_update(struct algorithm *alg, const struct batch *batch,
     *what = "the loss of Q";
     if (!isfinite(figures->q_loss)) return -EDOM;
     *what = "the temperature";
-    return isfinite(alg->temperature) && alg->temperature > 0.0 ? 0 : -EDOM;
+    return temperature_holds(alg) ? 0 : -EDOM;
 }

@@ -46,6 +46,10 @@ static int read_network(const struct reader *reader, const char *network,
         if (entry->type != TENSORS_F32 || entry->shape[0] != w->rows ||
             entry->rank != (w->cols > 0 ? 2 : 1) ||
             (w->cols > 0 && entry->shape[1] != w->cols)) {
+            if (w->cols == 0) {
+                return refuse(reader, "tensor %s is not of shape (%zu)", full,
+                              w->rows);
+            }
             return refuse(reader, "tensor %s is not of shape (%zu, %zu)", full,
                           w->rows, w->cols);
         }
@@ -92,6 +96,8 @@ static int read_source(struct algorithm *alg, struct algorithm_source *source,
         return refuse(reader, "tensor %s takes observations of %zu, not of %zu",
                       full, ws->shape[0], alg->S);
     }
+    if (ws->shape[1] == 0)
+        return refuse(reader, "tensor %s has no units", full);
     source->shape =
         (struct mlp_shape){.S = alg->S, .X = alg->A, .H = ws->shape[1], .Y = 1};
     source->n = find(reader, "q2.ws", full, sizeof(full)) ? 2 : 1;
