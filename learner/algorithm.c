@@ -278,9 +278,9 @@ static void begin(struct algorithm *alg, const struct batch *batch,
     }
     for (size_t k = 0; k < alg->n_sources; k++) {
         struct algorithm_source *source = &alg->sources[k];
-        const struct moments *seen = &source->moments;
+        const struct moments *seen = &source->q.moments;
         source->s = alg->n_q > 0 ? alg->s : batch->s;
-        if (!source->normalised) continue;
+        if (seen->S == 0) continue;
         policy_normalise(alg->source_s[k], batch->s, seen->shift, seen->scale,
                          rows, S);
         source->s = alg->source_s[k];

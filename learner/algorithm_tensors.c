@@ -68,10 +68,12 @@ static void add_sources(struct list *list, struct algorithm *alg) {
         struct algorithm_source *source = &alg->sources[k];
         char prefix[32];
         snprintf(prefix, sizeof(prefix), "source%zu.", k);
-        add_network(list, prefix, "q", &source->shape, source->theta[0]);
-        if (source->n > 1)
-            add_network(list, prefix, "q2", &source->shape, source->theta[1]);
-        if (source->normalised) add_moments(list, prefix, &source->moments);
+        add_network(list, prefix, "q", &source->q.shape, source->q.theta[0]);
+        if (source->q.n > 1)
+            add_network(list, prefix, "q2", &source->q.shape,
+                        source->q.theta[1]);
+        if (source->q.moments.S > 0)
+            add_moments(list, prefix, &source->q.moments);
     }
 }
 
@@ -202,7 +204,7 @@ int algorithm_load(struct algorithm *alg, const struct tensors *tensors,
     }
     if (alg->moments.S > 0) moments_refresh(&alg->moments);
     for (size_t k = 0; alg->n_q == 0 && k < alg->n_sources; k++) {
-        moments_refresh(&alg->sources[k].moments);
+        moments_refresh(&alg->sources[k].q.moments);
     }
     return 0;
 }

@@ -53,7 +53,7 @@ keep common_knows_no_sockets 'uv\.h|zmq\.h' '(actor|learner|proto|replay)/.*'
 pure='common/.*|proto/wire.*|actor/(env|exploration|rollout|outbox|window)\.[ch]'
 pure+='|actor/tasks/.*\.[ch]|replay/(ring|ring_file|import|dedup|crc32c)\.[ch]'
 pure+='|learner/(soft_value|svgd|adam|critic|ddpg|limiter|algorithm[a-z_]*)\.[ch]'
-pure+='|learner/(moments|network|origin|pool|schedule|sources)\.[ch]'
+pure+='|learner/(network|origin|pool|schedule)\.[ch]'
 pure+='|learner/(registry|state|feed|checkpoint|progress|trainer)\.[ch]'
 loops='uv\.h|zmq\.h|proto/(link|link_socket|lifecycle|sockpoll)\.h'
 includes actor common learner proto replay | grep -E "^($pure):" |

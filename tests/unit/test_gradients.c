@@ -195,9 +195,9 @@ static double q_sum(const struct loss *loss) {
     for (size_t k = 0; k < alg->n_sources; k++) {
         const struct algorithm_source *source = &alg->sources[k];
         struct mlp_work *work = (struct mlp_work *)&loss->work;
-        mlp_forward(&source->shape, loss->q, source->theta[0], source->s,
+        mlp_forward(&source->q.shape, loss->q, source->q.theta[0], source->s,
                     loss->x, ROWS, K, 0, work);
-        mlp_forward(&source->shape, loss->other, source->theta[source->n - 1],
+        mlp_forward(&source->q.shape, loss->other, source->q.theta[source->q.n - 1],
                     source->s, loss->x, ROWS, K, 0, work);
         for (size_t j = 0; j < FIXED; j++)
             sum += (double)fminf(loss->q[j], loss->other[j]) /

@@ -1,4 +1,4 @@
-#include "learner/moments.h"
+#include "common/moments.h"
 #include "tests/unit/test.h"
 
 #include <string.h>
