@@ -6,8 +6,18 @@
 #include "actor/tasks/tasks.h"
 
 static const struct env_class *const all[] = {
-    &tasks_multigoal, &tasks_point_x, &tasks_point_y,
-    &tasks_point_xy,  &tasks_swimmer, NULL,
+    &tasks_multigoal,
+    &tasks_point_x,
+    &tasks_point_y,
+    &tasks_point_xy,
+    &tasks_swimmer,
+    &tasks_swimmer_finish,
+    &tasks_quadruped_empty,
+    &tasks_quadruped_hall_wide,
+    &tasks_quadruped_hall_narrow,
+    &tasks_quadruped_umaze,
+    &tasks_quadruped_maze,
+    NULL,
 };
 
 const struct env_class *const *env_list(void) {

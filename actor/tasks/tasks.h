@@ -6,6 +6,10 @@
 /* Every task there is; env_list() names them to the rest of the program. */
 extern const struct env_class tasks_multigoal;
 extern const struct env_class tasks_point_x, tasks_point_y, tasks_point_xy;
-extern const struct env_class tasks_swimmer;
+extern const struct env_class tasks_swimmer, tasks_swimmer_finish;
+extern const struct env_class tasks_quadruped_empty;
+extern const struct env_class tasks_quadruped_hall_wide,
+    tasks_quadruped_hall_narrow;
+extern const struct env_class tasks_quadruped_umaze, tasks_quadruped_maze;
 
 #endif
