@@ -8,7 +8,7 @@
 #include "actor/tasks/mujoco.h"
 #include "actor/tasks/tasks.h"
 
-enum { FRAME_SKIP = 4, SKIPPED = 2 /* the middle's x and y */ };
+enum { FRAME_SKIP = 5, SKIPPED = 2 /* the middle's x and y */ };
 static const uint64_t default_horizon = 500;
 static const double reset_noise = 0.1;
 static const double finish = 2.0;       // m, along x

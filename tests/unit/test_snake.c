@@ -67,10 +67,10 @@ static double mean_x(const struct fixture *f) {
     return sum / mass;
 }
 
-/* A wave of 27 steps that runs along the body and drives it towards way * x. */
+/* A wave of 22 steps that runs along the body and drives it towards way * x. */
 static struct env_result step_wave(struct fixture *f, int t, int way,
                                    float obs[S]) {
-    const double phase = 2.0 * M_PI * t / 27.0, lead = way * 0.35 * M_PI;
+    const double phase = 2.0 * M_PI * t / 22.0, lead = way * 0.4 * M_PI;
     return step(f, sin(phase - lead), sin(phase + lead), obs);
 }
 
@@ -145,7 +145,7 @@ static void front_and_rear_are_alike(void **unused) {
     unload(&f);
 }
 
-/* The pay is |displacement of the centre of mass| / 0.04 s, and beyond 2 m one
+/* The pay is |displacement of the centre of mass| / 0.05 s, and beyond 2 m one
  * more; on the other side there is no line. */
 static void reward_is_speed_and_a_line(void **unused) {
     (void)unused;
@@ -159,7 +159,7 @@ static void reward_is_speed_and_a_line(void **unused) {
         for (int t = 0; t < HORIZON; t++) {
             const struct env_result result = step_wave(&f, t, way, obs);
             const double x = mean_x(&f);
-            const double speed = fabs(x - before) / 0.04;
+            const double speed = fabs(x - before) / 0.05;
             assert_true(fabs(result.reward - speed - (x > 2.0)) < 1e-9);
             beyond += x > 2.0;
             before = x;
