@@ -398,6 +398,51 @@ static void the_passages_look_alike(void **unused) {
     unload(&f);
 }
 
+static bool touches_a_wall(const struct fixture *f) {
+    const mjModel *m = model_of(f);
+    const mjData *d = data_of(f);
+    for (int i = 0; i < (int)d->ncon; i++)
+        if (m->geom_type[d->contact[i].geom1] == mjGEOM_BOX ||
+            m->geom_type[d->contact[i].geom2] == mjGEOM_BOX)
+            return true;
+    return false;
+}
+
+/* Put down anywhere along the way to the target, facing anywhere, the body
+ * touches no wall. */
+static void the_body_fits_along_the_way(void **unused) {
+    (void)unused;
+    enum { CORNERS = 4 };
+    static const struct {
+        const char *arena;
+        double way[CORNERS][2];
+    } ways[] = {
+        {"quadruped-umaze", {{0, 0}, {3, 0}, {3, 5}, {0, 5}}},
+        {"quadruped-maze", {{0, 0}, {0, -2.75}, {7, -2.75}, {7, 0}}},
+    };
+    for (size_t k = 0; k < 2; k++) {
+        struct fixture f = load(ways[k].arena);
+        float obs[S];
+        reset(&f, 12, obs);
+        mjData *d = data_of(&f);
+        for (int i = 0; i < 60; i++) {
+            const int leg = i / 20;
+            const double share = (i % 20) / 20.0, turn = 0.1 * i;
+            const double *a = ways[k].way[leg], *b = ways[k].way[leg + 1];
+            mj_resetData(model_of(&f), d);
+            for (int j = 0; j < 2; j++)
+                d->qpos[j] = a[j] + share * (b[j] - a[j]);
+            d->qpos[3] = cos(turn), d->qpos[6] = sin(turn);
+            mj_forward(model_of(&f), d);
+            assert_false(touches_a_wall(&f));
+        }
+        d->qpos[0] = -1.0; // a wall stands 0.25 or 0.5 m from here
+        mj_forward(model_of(&f), d);
+        assert_true(touches_a_wall(&f));
+        unload(&f);
+    }
+}
+
 /* Thrown at a wall it bounces, and stays on its side. */
 static void walls_hold(void **unused) {
     (void)unused;
@@ -433,6 +478,7 @@ int main(void) {
         cmocka_unit_test(closeness_to_the_target_is_paid),
         cmocka_unit_test(the_threshold_is_what_the_upper_passage_allows),
         cmocka_unit_test(the_passages_look_alike),
+        cmocka_unit_test(the_body_fits_along_the_way),
         cmocka_unit_test(walls_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
