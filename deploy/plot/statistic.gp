@@ -16,12 +16,12 @@ set offsets 0, 0, graph 0.06, graph 0.04
 set key top left
 stats data using 1 nooutput
 ddpg = STATS_max
-value(text) = text eq "" ? NaN : real(text)
+level(text) = text eq "" ? NaN : real(text)
 plot data using ($1 == 0 ? $2 : NaN):3 with lines linewidth 1.5 \
         linecolor rgb path_line title "soft Q-learning", \
     "" using ($1 == 1 ? $2 : NaN):3 with lines linewidth 1.5 \
         linecolor rgb "#e08a1e" title (ddpg > 0 ? "DDPG" : ""), \
-    value(line) with lines linewidth 1.5 dashtype 2 linecolor rgb "#3c4043" \
+    level(line) with lines linewidth 1.5 dashtype 2 linecolor rgb "#3c4043" \
         title (line eq "" ? "" : "to pass"), \
-    value(random) with lines linewidth 1.5 dashtype 2 \
+    level(random) with lines linewidth 1.5 dashtype 2 \
         linecolor rgb sample_dot title (random eq "" ? "" : "random actions")
