@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "actor/hash.h"
+#include "actor/tasks/mjcf.h"
 #include "common/exit_status.h"
 #include "common/log.h"
 
@@ -23,6 +25,12 @@ static void on_error(const char *text) {
 
 static int find_model(char *path, size_t n, const char *file,
                       const char *folder, char *why, size_t why_n) {
+    if (strchr(file, '/')) {
+        const int len = snprintf(path, n, "%s", file);
+        if (len > 0 && (size_t)len < n && access(path, R_OK) == 0) return 0;
+        snprintf(why, why_n, "there is no model %s", file);
+        return -ENOENT;
+    }
     const char *folders[] = {MUJOCO_MODELS, MUJOCO_MODELS_INSTALLED, NULL};
     if (folder && folder[0] != '\0') folders[0] = folder, folders[1] = NULL;
     for (size_t i = 0; folders[i]; i++) {
@@ -56,6 +64,13 @@ int mujoco_load(struct mujoco_model **model, const char *file, int frame_skip,
         snprintf(why, n, "%s: %s", path, error);
         free(shared);
         return -EBADMSG;
+    }
+    shared->hash = HASH_START;
+    err = mjcf_hash(&shared->hash, path);
+    if (err) {
+        snprintf(why, n, "%s: %s", path, strerror(-err));
+        mujoco_unload(shared);
+        return err == -ENOMEM ? err : -EBADMSG;
     }
     shared->frame_skip = frame_skip;
     shared->dt = shared->m->opt.timestep * frame_skip;

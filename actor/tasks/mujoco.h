@@ -19,6 +19,7 @@ struct mujoco_model {
     int frame_skip; /* simulator steps a step */
     double dt;      /* s a step */
     uint64_t horizon;
+    uint64_t hash; /* of the MJCF file and what it names (mjcf.h) */
 };
 
 struct mujoco_state {
@@ -29,7 +30,8 @@ struct mujoco_state {
 
 /*
  * Load file ("swimmer.xml") from options->data_dir, else from the folder of the
- * source tree, else from the installed one; install handlers so that MuJoCo's
+ * source tree, else from the installed one, or where its path says if it has a
+ * '/'; install handlers so that MuJoCo's
  * warnings are log lines, its fatal errors one log line and exit status 1, and
  * nothing is written to the working directory. horizon: the robot's own.
  *

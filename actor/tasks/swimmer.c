@@ -27,6 +27,7 @@ static int swimmer_load(void **model, struct env_spec *spec,
         .horizon = shared->horizon,
         .n_stats = 1,
         .stat_names = {"final_x"},
+        .hash = shared->hash,
     };
     return 0;
 }
