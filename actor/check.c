@@ -259,8 +259,6 @@ static void judge(struct check *c) {
              "%" PRIu64 " of %" PRIu64 " steps were unstable: a smaller "
              "timestep, softer motors?",
              r->discarded, r->steps + r->discarded);
-    if (c->summary.ret.n == 0)
-        warn(c, "no episode ended in %.1f s", c->seconds);
 }
 
 static int prepare(struct check *c) {
@@ -290,6 +288,8 @@ int check_task(const struct config *config) {
         err = play(&c);
         print_figures(&c);
         judge(&c);
+        if (!err && c.summary.ret.n == 0)
+            warn(&c, "no episode ended in %.1f s", c.seconds);
         if (!err) compare(&c);
         if (err == -EDOM) warn(&c, "%s", c.why);
     } else {

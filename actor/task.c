@@ -10,7 +10,10 @@
 static int no_such_task(const struct config *config, char *why, size_t n) {
     char names[512];
     env_names(names, sizeof(names));
-    snprintf(why, n, "there is no task \"%s\": %s", config->task, names);
+    snprintf(why, n,
+             "there is no task \"%s\": %s; your own by --robot=FILE.ini or "
+             "--env=FILE.so",
+             config->task, names);
     return -EINVAL;
 }
 
