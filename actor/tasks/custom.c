@@ -172,7 +172,7 @@ static int bind(struct bound *b, const mjModel *m,
 static int bind_robot(struct custom *c, char *why, size_t n) {
     const mjModel *m = c->base->m;
     const struct robot *robot = &c->robot;
-    if (robot->skip > m->nq) {
+    if (robot->skip > (int)m->nq) {
         snprintf(why, n, "skip is %d: the model's qpos has %d numbers",
                  robot->skip, (int)m->nq);
         return -EINVAL;
@@ -361,11 +361,12 @@ static void move_to_keyframe(struct state *s, int key) {
     const mjModel *m = s->custom->base->m;
     mjData *d = s->mujoco->d;
     for (int i = 0; i < (int)m->nq; i++)
-        d->qpos[i] += m->key_qpos[(ptrdiff_t)key * m->nq + i] - m->qpos0[i];
+        d->qpos[i] +=
+            m->key_qpos[(ptrdiff_t)key * (int)m->nq + i] - m->qpos0[i];
     for (int i = 0; i < (int)m->nv; i++)
-        d->qvel[i] += m->key_qvel[(ptrdiff_t)key * m->nv + i];
+        d->qvel[i] += m->key_qvel[(ptrdiff_t)key * (int)m->nv + i];
     for (int i = 0; i < (int)m->na; i++)
-        d->act[i] = m->key_act[(ptrdiff_t)key * m->na + i];
+        d->act[i] = m->key_act[(ptrdiff_t)key * (int)m->na + i];
     mj_forward(m, d);
 }
 

@@ -24,6 +24,8 @@ static void *create(void) {
 static void observe(const struct counter *c, double *obs) {
     obs[0] = c->at;
     if (!is("unwritten")) obs[1] = c->seed;
+    if (is("still")) obs[1] = 7.0;
+    if (is("large")) obs[1] = 1e6 * c->seed;
 }
 
 static void reset(void *state, uint64_t seed, double *obs) {
@@ -35,10 +37,14 @@ static void reset(void *state, uint64_t seed, double *obs) {
 static void step(void *state, const double *action, double *obs,
                  struct softq_env_result *result) {
     struct counter *c = state;
-    c->at += action[0];
+    static int calls;
+    calls++;
+    c->at += is("deaf") ? 0.1 * c->seed : action[0];
+    if (is("fickle")) c->at += 1e-3 * calls;
     c->steps++;
     result->reward = is("nan") && c->steps == 3 ? (double)NAN : -c->at * c->at;
-    result->terminal = c->at > 2.0;
+    if (is("flat")) result->reward = 1.0;
+    result->terminal = c->at > (is("short") ? -9.0 : 2.0);
     result->truncated = c->at < -2.0;
     result->unstable = is("unstable");
     observe(c, obs);
