@@ -100,8 +100,11 @@ read_arguments() {
     # a composition takes its settings from the first run that it composes
     preset=${compose:+${compose%%:*}/config.ini}
     preset=${preset:-$here/presets/$task.ini}
-    [[ ! -d ${compose%%:*}/task || -n $robot$env ]] ||
-        [[ $task != "$(option_of "$preset" task)" ]] || return
+    # ... and its task, where that was the user's own
+    if [[ -n $compose && -d ${compose%%:*}/task && -z $robot$env &&
+        $task == "$(option_of "$preset" task)" ]]; then
+        return
+    fi
     find_own_task
     [[ -n $robot$env || ($task != */* && -e $here/presets/$task.ini) ]] ||
         refuse "there is no task '$task': $(tasks), or a file my-robot.ini or" \

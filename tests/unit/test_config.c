@@ -460,9 +460,9 @@ static int make_folder(void **state) {
 
 static int remove_folder(void **state) {
     (void)state;
-    static const char *const names[] = {"printed.ini", "first.ini",
-                                        "second.ini",  "wrong.ini",
-                                        "config.ini",  "state"};
+    static const char *const names[] = {
+        "printed.ini", "first.ini", "second.ini", "wrong.ini",
+        "config.ini",  "state",     "robot.ini"};
     char path[128];
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
         snprintf(path, sizeof(path), "%s/%s", folder, names[i]);

@@ -3,6 +3,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /*
  * Your own environment for softq: a shared object with one function,
  *
@@ -71,7 +75,11 @@ static inline double softq_env_uniform(uint64_t *seed) {
     uint64_t z = *seed += UINT64_C(0x9e3779b97f4a7c15);
     z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
+    return (double)((z ^ (z >> 31)) >> 11) / 9007199254740992.0;
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
