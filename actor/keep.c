@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 #include "actor/tasks/mjcf.h"
-#include "actor/tasks/robot.h"
+#include "actor/tasks/recipe.h"
 #include "actor/tasks/tasks.h"
 #include "common/config_file.h"
 #include "common/exit_status.h"
@@ -106,11 +106,11 @@ static int write_pair(void *user, const char *section, const char *name,
 
 /* The section alone: the options are in the run's config.ini. */
 static int copy_robot(struct keeping *k, const char *ini) {
-    struct robot robot;
-    char path[2 * ROBOT_PATH_LEN], model[PATH_MAX], to[PATH_MAX];
-    int err = robot_read(&robot, ini, k->why, sizeof(k->why));
+    struct recipe recipe;
+    char path[2 * RECIPE_PATH_LEN], model[PATH_MAX], to[PATH_MAX];
+    int err = recipe_read(&recipe, ini, k->why, sizeof(k->why));
     if (err) return err;
-    err = robot_model(&robot, ini, path, sizeof(path));
+    err = recipe_model(&recipe, ini, path, sizeof(path));
     if (err) return fail(k, ini, err);
     err = copy_model(k, path, model, sizeof(model));
     if (err) return err;

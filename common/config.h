@@ -11,7 +11,7 @@
  * type, default, range, unit, help, shared or local).
  *
  * Sources, later ones win: defaults, each --config=FILE (INI; [robot] is left
- * to actor/tasks/robot.h, other sections are ignored), then --name=value in order. '-' and '_' are the same in names.
+ * to actor/tasks/recipe.h, other sections are ignored), then --name=value in order. '-' and '_' are the same in names.
  * `shared` options travel from the learner to every joining process and
  * override what that process was given; `local` ones never travel.
  */

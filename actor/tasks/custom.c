@@ -1,5 +1,5 @@
 /*
- * A task on a user's own MJCF model, described by an INI file (robot.h): its
+ * A task on a user's own MJCF model, described by an INI file (recipe.h): its
  * words are bound here to the model's joints, sensors, bodies and sites.
  */
 #include <errno.h>
@@ -11,12 +11,12 @@
 
 #include "actor/hash.h"
 #include "actor/tasks/mujoco.h"
-#include "actor/tasks/robot.h"
+#include "actor/tasks/recipe.h"
 #include "actor/tasks/tasks.h"
 
 /* A quantity of the model at hand. */
 struct bound {
-    enum robot_kind kind;
+    enum recipe_kind kind;
     bool squared;
     int id, other; /* body; sites; or the address in qpos, qvel, sensordata */
     int axis;      /* first of position's, velocity's numbers */
@@ -25,20 +25,20 @@ struct bound {
 
 struct custom {
     struct mujoco_model *base; /* first: what mujoco_*() want */
-    struct robot robot;
+    struct recipe recipe;
     int start;      /* keyframe, -1: qpos0 */
     size_t obs_dim; /* S */
     char rewarded[256];
-    struct bound observed[ROBOT_MAX_OBSERVED];
-    struct bound terms[ROBOT_MAX_TERMS];
-    struct bound ends[ROBOT_MAX_ENDS];
+    struct bound observed[RECIPE_MAX_OBSERVED];
+    struct bound terms[RECIPE_MAX_TERMS];
+    struct bound ends[RECIPE_MAX_ENDS];
 };
 
 struct state {
     const struct custom *custom;
     struct mujoco_state *mujoco; /* owned */
     double *before; /* (nbody, 3) where the bodies were a step ago, owned */
-    double earned[ROBOT_MAX_TERMS]; /* by each term in this episode */
+    double earned[RECIPE_MAX_TERMS]; /* by each term in this episode */
 };
 
 /* ---- binding ---- */
@@ -84,23 +84,23 @@ static int find(const mjModel *m, mjtObj type, const char *name, char *why,
 }
 
 static int bind_joint(struct bound *b, const mjModel *m,
-                      const struct robot_quantity *q, char *why, size_t n) {
+                      const struct recipe_quantity *q, char *why, size_t n) {
     const int joint = find(m, mjOBJ_JOINT, q->name, why, n);
     if (joint < 0) return joint;
     const int type = m->jnt_type[joint];
-    const bool velocity = q->kind == ROBOT_QVEL;
+    const bool velocity = q->kind == RECIPE_QVEL;
     b->id = velocity ? m->jnt_dofadr[joint] : m->jnt_qposadr[joint];
     b->width = type == mjJNT_FREE   ? (velocity ? 6 : 7)
                : type == mjJNT_BALL ? (velocity ? 3 : 4)
                                     : 1;
-    if (q->kind != ROBOT_SIN && q->kind != ROBOT_COS) return 0;
+    if (q->kind != RECIPE_SIN && q->kind != RECIPE_COS) return 0;
     if (type == mjJNT_HINGE) return 0;
     snprintf(why, n, "%s: the joint '%s' is no hinge", q->text, q->name);
     return -EINVAL;
 }
 
 static int bind_distance(struct bound *b, const mjModel *m,
-                         const struct robot_quantity *q, char *why, size_t n) {
+                         const struct recipe_quantity *q, char *why, size_t n) {
     b->width = 1;
     b->id = find(m, mjOBJ_SITE, q->name, why, n);
     if (b->id < 0) return b->id;
@@ -110,35 +110,35 @@ static int bind_distance(struct bound *b, const mjModel *m,
 
 /* All numbers that it has. skip: of qpos. */
 static int bind_all(struct bound *b, const mjModel *m,
-                    const struct robot_quantity *q, int skip, char *why,
+                    const struct recipe_quantity *q, int skip, char *why,
                     size_t n) {
     switch (q->kind) {
-    case ROBOT_QPOS:
-    case ROBOT_QVEL:
+    case RECIPE_QPOS:
+    case RECIPE_QVEL:
         if (q->name[0] != '\0') return bind_joint(b, m, q, why, n);
-        b->id = q->kind == ROBOT_QPOS ? skip : 0;
-        b->width = q->kind == ROBOT_QPOS ? (int)m->nq - skip : (int)m->nv;
+        b->id = q->kind == RECIPE_QPOS ? skip : 0;
+        b->width = q->kind == RECIPE_QPOS ? (int)m->nq - skip : (int)m->nv;
         return 0;
-    case ROBOT_SIN:
-    case ROBOT_COS:
+    case RECIPE_SIN:
+    case RECIPE_COS:
         return bind_joint(b, m, q, why, n);
-    case ROBOT_SENSOR: {
+    case RECIPE_SENSOR: {
         const int sensor = find(m, mjOBJ_SENSOR, q->name, why, n);
         if (sensor < 0) return sensor;
         b->id = m->sensor_adr[sensor];
         b->width = m->sensor_dim[sensor];
         return 0;
     }
-    case ROBOT_POSITION:
-    case ROBOT_VELOCITY:
-    case ROBOT_UP:
+    case RECIPE_POSITION:
+    case RECIPE_VELOCITY:
+    case RECIPE_UP:
         b->id = find(m, mjOBJ_BODY, q->name, why, n);
-        b->width = q->kind == ROBOT_UP ? 1 : 3;
+        b->width = q->kind == RECIPE_UP ? 1 : 3;
         return b->id < 0 ? b->id : 0;
-    case ROBOT_DISTANCE:
+    case RECIPE_DISTANCE:
         return bind_distance(b, m, q, why, n);
-    case ROBOT_CONTROL:
-    case ROBOT_ALIVE:
+    case RECIPE_CONTROL:
+    case RECIPE_ALIVE:
         b->width = 1;
         return 0;
     }
@@ -147,7 +147,7 @@ static int bind_all(struct bound *b, const mjModel *m,
 
 /* One number is wanted, or as many as there are. */
 static int bind(struct bound *b, const mjModel *m,
-                const struct robot_quantity *q, int skip, bool one, char *why,
+                const struct recipe_quantity *q, int skip, bool one, char *why,
                 size_t n) {
     *b = (struct bound){.kind = q->kind, .squared = q->squared};
     int err = bind_all(b, m, q, skip, why, n);
@@ -159,7 +159,7 @@ static int bind(struct bound *b, const mjModel *m,
     }
     if (q->index >= 0) {
         const bool body =
-            q->kind == ROBOT_POSITION || q->kind == ROBOT_VELOCITY;
+            q->kind == RECIPE_POSITION || q->kind == RECIPE_VELOCITY;
         *(body ? &b->axis : &b->id) += q->index;
         b->width = 1;
     }
@@ -169,29 +169,29 @@ static int bind(struct bound *b, const mjModel *m,
     return -EINVAL;
 }
 
-static int bind_robot(struct custom *c, char *why, size_t n) {
+static int bind_recipe(struct custom *c, char *why, size_t n) {
     const mjModel *m = c->base->m;
-    const struct robot *robot = &c->robot;
-    if (robot->skip > (int)m->nq) {
+    const struct recipe *recipe = &c->recipe;
+    if (recipe->skip > (int)m->nq) {
         snprintf(why, n, "skip is %d: the model's qpos has %d numbers",
-                 robot->skip, (int)m->nq);
+                 recipe->skip, (int)m->nq);
         return -EINVAL;
     }
     int err = 0;
-    for (size_t i = 0; i < robot->n_observed && !err; i++) {
-        err = bind(&c->observed[i], m, &robot->observed[i], robot->skip, false,
-                   why, n);
+    for (size_t i = 0; i < recipe->n_observed && !err; i++) {
+        err = bind(&c->observed[i], m, &recipe->observed[i], recipe->skip,
+                   false, why, n);
         c->obs_dim += (size_t)c->observed[i].width;
     }
-    for (size_t i = 0; i < robot->n_terms && !err; i++)
-        err = bind(&c->terms[i], m, &robot->terms[i].of, 0, true, why, n);
-    for (size_t i = 0; i < robot->n_ends && !err; i++)
-        err = bind(&c->ends[i], m, &robot->ends[i].of, 0, true, why, n);
+    for (size_t i = 0; i < recipe->n_terms && !err; i++)
+        err = bind(&c->terms[i], m, &recipe->terms[i].of, 0, true, why, n);
+    for (size_t i = 0; i < recipe->n_ends && !err; i++)
+        err = bind(&c->ends[i], m, &recipe->ends[i].of, 0, true, why, n);
     if (err) return err;
     c->start = -1;
-    if (robot->start[0] != '\0')
-        c->start = find(m, mjOBJ_KEY, robot->start, why, n);
-    return robot->start[0] != '\0' && c->start < 0 ? c->start : 0;
+    if (recipe->start[0] != '\0')
+        c->start = find(m, mjOBJ_KEY, recipe->start, why, n);
+    return recipe->start[0] != '\0' && c->start < 0 ? c->start : 0;
 }
 
 /* Actions are scaled to the motors' ranges, so there must be some. */
@@ -224,12 +224,12 @@ static void custom_unload(void *model) {
 
 static void fill_spec(struct custom *c, struct env_spec *spec) {
     size_t at = 0;
-    for (size_t i = 0; i < c->robot.n_terms && at < sizeof(c->rewarded); i++)
+    for (size_t i = 0; i < c->recipe.n_terms && at < sizeof(c->rewarded); i++)
         at += (size_t)snprintf(c->rewarded + at, sizeof(c->rewarded) - at,
                                "%s%g %s", i > 0 ? ", " : "",
-                               c->robot.terms[i].weight,
-                               c->robot.terms[i].of.text);
-    uint64_t hash = c->robot.hash;
+                               c->recipe.terms[i].weight,
+                               c->recipe.terms[i].of.text);
+    uint64_t hash = c->recipe.hash;
     hash = hash_bytes(hash, &c->base->hash, sizeof(c->base->hash));
     *spec = (struct env_spec){.obs_dim = c->obs_dim,
                               .act_dim = (size_t)c->base->m->nu,
@@ -237,29 +237,29 @@ static void fill_spec(struct custom *c, struct env_spec *spec) {
                               .rewarded = c->rewarded,
                               .hash = hash};
     // what each term of the reward earned in the episode
-    for (size_t i = 0; i < c->robot.n_terms && i < ENV_MAX_STATS; i++)
-        spec->stat_names[spec->n_stats++] = c->robot.terms[i].of.text;
+    for (size_t i = 0; i < c->recipe.n_terms && i < ENV_MAX_STATS; i++)
+        spec->stat_names[spec->n_stats++] = c->recipe.terms[i].of.text;
 }
 
 static int custom_load(void **model, struct env_spec *spec,
                        const struct env_options *options, char *why, size_t n) {
     const char *ini = options->file;
-    char path[2 * ROBOT_PATH_LEN], reason[1024] = "";
+    char path[2 * RECIPE_PATH_LEN], reason[1024] = "";
     struct custom *c = calloc(1, sizeof(*c));
     if (!c) {
         snprintf(why, n, "out of memory");
         return -ENOMEM;
     }
-    int err = robot_read(&c->robot, ini, why, n);
+    int err = recipe_read(&c->recipe, ini, why, n);
     if (err) goto failed;
-    err = robot_model(&c->robot, ini, path, sizeof(path));
+    err = recipe_model(&c->recipe, ini, path, sizeof(path));
     if (err)
         snprintf(reason, sizeof(reason), "the path of the model is too long");
     if (!err)
-        err = mujoco_load(&c->base, path, c->robot.frame_skip, c->robot.horizon,
-                          options, reason, sizeof(reason));
+        err = mujoco_load(&c->base, path, c->recipe.frame_skip,
+                          c->recipe.horizon, options, reason, sizeof(reason));
     if (!err) err = check_motors(c->base->m, reason, sizeof(reason));
-    if (!err) err = bind_robot(c, reason, sizeof(reason));
+    if (!err) err = bind_recipe(c, reason, sizeof(reason));
     if (!err && (c->obs_dim < 1 || c->obs_dim > ENV_MAX_DIM)) {
         err = -EINVAL;
         snprintf(reason, sizeof(reason),
@@ -312,28 +312,28 @@ static double value(const struct state *s, const struct bound *b, int i) {
     const mjData *d = s->mujoco->d;
     const ptrdiff_t body = 3 * (ptrdiff_t)b->id + b->axis + i;
     switch (b->kind) {
-    case ROBOT_QPOS:
+    case RECIPE_QPOS:
         return d->qpos[b->id + i];
-    case ROBOT_QVEL:
+    case RECIPE_QVEL:
         return d->qvel[b->id + i];
-    case ROBOT_SIN:
+    case RECIPE_SIN:
         return sin(d->qpos[b->id]);
-    case ROBOT_COS:
+    case RECIPE_COS:
         return cos(d->qpos[b->id]);
-    case ROBOT_SENSOR:
+    case RECIPE_SENSOR:
         return d->sensordata[b->id + i];
-    case ROBOT_POSITION:
+    case RECIPE_POSITION:
         return d->xpos[body];
-    case ROBOT_VELOCITY:
+    case RECIPE_VELOCITY:
         return (d->xpos[body] - s->before[body]) / s->custom->base->dt;
-    case ROBOT_UP:
+    case RECIPE_UP:
         return d->xmat[9 * (ptrdiff_t)b->id + 8];
-    case ROBOT_DISTANCE:
+    case RECIPE_DISTANCE:
         return distance(d->site_xpos + 3 * (ptrdiff_t)b->id,
                         d->site_xpos + 3 * (ptrdiff_t)b->other);
-    case ROBOT_CONTROL:
+    case RECIPE_CONTROL:
         return squared_control(s->custom->base->m, d);
-    case ROBOT_ALIVE:
+    case RECIPE_ALIVE:
         return 1.0;
     }
     return 0.0;
@@ -345,7 +345,7 @@ static double number_of(const struct state *s, const struct bound *b, int i) {
 }
 
 static void observe(const struct state *s, float *obs) {
-    for (size_t k = 0; k < s->custom->robot.n_observed; k++) {
+    for (size_t k = 0; k < s->custom->recipe.n_observed; k++) {
         const struct bound *b = &s->custom->observed[k];
         for (int i = 0; i < b->width; i++) *obs++ = (float)number_of(s, b, i);
     }
@@ -373,7 +373,7 @@ static void move_to_keyframe(struct state *s, int key) {
 static void custom_reset(void *state, struct rng *rng, float *obs) {
     struct state *s = state;
     memset(s->earned, 0, sizeof(s->earned));
-    mujoco_reset(s->mujoco, rng, s->custom->robot.reset_noise);
+    mujoco_reset(s->mujoco, rng, s->custom->recipe.reset_noise);
     if (s->custom->start >= 0) move_to_keyframe(s, s->custom->start);
     remember(s);
     observe(s, obs);
@@ -388,15 +388,15 @@ static void custom_step(void *state, const double *action, float *obs,
     // mj_step leaves bodies and sensors where the last substep began
     mj_forward(c->base->m, s->mujoco->d);
 
-    for (size_t i = 0; i < c->robot.n_terms; i++) {
+    for (size_t i = 0; i < c->recipe.n_terms; i++) {
         const double r =
-            c->robot.terms[i].weight * number_of(s, &c->terms[i], 0);
+            c->recipe.terms[i].weight * number_of(s, &c->terms[i], 0);
         s->earned[i] += r;
         result->reward += r;
     }
-    for (size_t i = 0; i < c->robot.n_ends && !result->unstable; i++) {
+    for (size_t i = 0; i < c->recipe.n_ends && !result->unstable; i++) {
         const double x = number_of(s, &c->ends[i], 0);
-        const struct robot_end *end = &c->robot.ends[i];
+        const struct recipe_end *end = &c->recipe.ends[i];
         if (end->above ? x > end->bound : x < end->bound)
             result->terminal = true;
     }
@@ -406,7 +406,7 @@ static void custom_step(void *state, const double *action, float *obs,
 
 static void custom_statistics(const void *state, double *stats) {
     const struct state *s = state;
-    for (size_t i = 0; i < s->custom->robot.n_terms && i < ENV_MAX_STATS; i++)
+    for (size_t i = 0; i < s->custom->recipe.n_terms && i < ENV_MAX_STATS; i++)
         stats[i] = s->earned[i];
 }
 

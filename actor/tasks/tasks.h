@@ -10,7 +10,7 @@ extern const struct env_class tasks_swimmer;
 
 /*
  * A user's own, by env_options.file: an MJCF model described by an INI file
- * (robot.h), a shared object (softq/env.h). Not in env_list().
+ * (recipe.h), a shared object (softq/env.h). Not in env_list().
  */
 extern const struct env_class tasks_custom, tasks_plugin;
 

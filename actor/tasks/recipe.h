@@ -1,5 +1,5 @@
-#ifndef ACTOR_TASKS_ROBOT_H
-#define ACTOR_TASKS_ROBOT_H
+#ifndef ACTOR_TASKS_RECIPE_H
+#define ACTOR_TASKS_RECIPE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,59 +39,59 @@
  * they have, which is for observe alone.
  */
 enum {
-    ROBOT_NAME_LEN = 64,
-    ROBOT_TEXT_LEN = 160,
-    ROBOT_PATH_LEN = 512,
-    ROBOT_MAX_OBSERVED = 64,
-    ROBOT_MAX_TERMS = 16,
-    ROBOT_MAX_ENDS = 16,
+    RECIPE_NAME_LEN = 64,
+    RECIPE_TEXT_LEN = 160,
+    RECIPE_PATH_LEN = 512,
+    RECIPE_MAX_OBSERVED = 64,
+    RECIPE_MAX_TERMS = 16,
+    RECIPE_MAX_ENDS = 16,
 };
 
-enum robot_kind {
-    ROBOT_QPOS,
-    ROBOT_QVEL,
-    ROBOT_SIN,
-    ROBOT_COS,
-    ROBOT_SENSOR,
-    ROBOT_POSITION,
-    ROBOT_VELOCITY,
-    ROBOT_UP,
-    ROBOT_DISTANCE,
-    ROBOT_CONTROL,
-    ROBOT_ALIVE,
+enum recipe_kind {
+    RECIPE_QPOS,
+    RECIPE_QVEL,
+    RECIPE_SIN,
+    RECIPE_COS,
+    RECIPE_SENSOR,
+    RECIPE_POSITION,
+    RECIPE_VELOCITY,
+    RECIPE_UP,
+    RECIPE_DISTANCE,
+    RECIPE_CONTROL,
+    RECIPE_ALIVE,
 };
 
-struct robot_quantity {
-    enum robot_kind kind;
-    char text[ROBOT_TEXT_LEN];  /* as written, blanks left out */
-    char name[ROBOT_NAME_LEN];  /* "": all of the model */
-    char other[ROBOT_NAME_LEN]; /* distance: the second site */
-    int index;                  /* -1: all numbers it has */
+struct recipe_quantity {
+    enum recipe_kind kind;
+    char text[RECIPE_TEXT_LEN];  /* as written, blanks left out */
+    char name[RECIPE_NAME_LEN];  /* "": all of the model */
+    char other[RECIPE_NAME_LEN]; /* distance: the second site */
+    int index;                   /* -1: all numbers it has */
     bool squared;
 };
 
-struct robot_term {
+struct recipe_term {
     double weight; /* finite */
-    struct robot_quantity of;
+    struct recipe_quantity of;
 };
 
-struct robot_end {
-    struct robot_quantity of;
+struct recipe_end {
+    struct recipe_quantity of;
     bool above; /* ends above the bound, else below it */
     double bound;
 };
 
-struct robot {
-    char model[ROBOT_PATH_LEN]; /* as written */
+struct recipe {
+    char model[RECIPE_PATH_LEN]; /* as written */
     int frame_skip;
     uint64_t horizon;
-    char start[ROBOT_NAME_LEN]; /* "": qpos0 */
+    char start[RECIPE_NAME_LEN]; /* "": qpos0 */
     double reset_noise;
     int skip;
     size_t n_observed, n_terms, n_ends;
-    struct robot_quantity observed[ROBOT_MAX_OBSERVED];
-    struct robot_term terms[ROBOT_MAX_TERMS];
-    struct robot_end ends[ROBOT_MAX_ENDS];
+    struct recipe_quantity observed[RECIPE_MAX_OBSERVED];
+    struct recipe_term terms[RECIPE_MAX_TERMS];
+    struct recipe_end ends[RECIPE_MAX_ENDS];
     uint64_t hash; /* of all that is said but model's path */
 };
 
@@ -101,17 +101,17 @@ struct robot {
  * name, a number out of range, a quantity that is none or stands twice; model,
  * observe or reward missing.
  */
-int robot_read(struct robot *robot, const char *path, char *why, size_t n);
+int recipe_read(struct recipe *recipe, const char *path, char *why, size_t n);
 
 /* One quantity; len: bytes of text to read. 0 or -EINVAL with why. */
-int robot_quantity_parse(struct robot_quantity *quantity, const char *text,
-                         size_t len, char *why, size_t n);
+int recipe_quantity_parse(struct recipe_quantity *quantity, const char *text,
+                          size_t len, char *why, size_t n);
 
 /*
  * The model's path, as seen from where the process stands: as written if that
  * is absolute, else below the folder of the INI file ini. 0 or -ENAMETOOLONG.
  */
-int robot_model(const struct robot *robot, const char *ini, char *path,
-                size_t n);
+int recipe_model(const struct recipe *recipe, const char *ini, char *path,
+                 size_t n);
 
 #endif

@@ -1,4 +1,4 @@
-#include "actor/tasks/robot.h"
+#include "actor/tasks/recipe.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -22,21 +22,23 @@ enum shape {
 
 static const struct word {
     const char *name;
-    enum robot_kind kind;
+    enum recipe_kind kind;
     enum shape shape;
     const char *form;
 } words[] = {
-    {"qpos", ROBOT_QPOS, ALL_OR_ONE, "qpos, qpos(JOINT) or qpos(JOINT,0)"},
-    {"qvel", ROBOT_QVEL, ALL_OR_ONE, "qvel, qvel(JOINT) or qvel(JOINT,0)"},
-    {"sin", ROBOT_SIN, NAMED, "sin(JOINT)"},
-    {"cos", ROBOT_COS, NAMED, "cos(JOINT)"},
-    {"sensor", ROBOT_SENSOR, INDEXED, "sensor(NAME) or sensor(NAME,0)"},
-    {"position", ROBOT_POSITION, INDEXED, "position(BODY) or position(BODY,x)"},
-    {"velocity", ROBOT_VELOCITY, INDEXED, "velocity(BODY) or velocity(BODY,x)"},
-    {"up", ROBOT_UP, NAMED, "up(BODY)"},
-    {"distance", ROBOT_DISTANCE, PAIR, "distance(SITE,SITE)"},
-    {"control", ROBOT_CONTROL, BARE, "control"},
-    {"alive", ROBOT_ALIVE, BARE, "alive"},
+    {"qpos", RECIPE_QPOS, ALL_OR_ONE, "qpos, qpos(JOINT) or qpos(JOINT,0)"},
+    {"qvel", RECIPE_QVEL, ALL_OR_ONE, "qvel, qvel(JOINT) or qvel(JOINT,0)"},
+    {"sin", RECIPE_SIN, NAMED, "sin(JOINT)"},
+    {"cos", RECIPE_COS, NAMED, "cos(JOINT)"},
+    {"sensor", RECIPE_SENSOR, INDEXED, "sensor(NAME) or sensor(NAME,0)"},
+    {"position", RECIPE_POSITION, INDEXED,
+     "position(BODY) or position(BODY,x)"},
+    {"velocity", RECIPE_VELOCITY, INDEXED,
+     "velocity(BODY) or velocity(BODY,x)"},
+    {"up", RECIPE_UP, NAMED, "up(BODY)"},
+    {"distance", RECIPE_DISTANCE, PAIR, "distance(SITE,SITE)"},
+    {"control", RECIPE_CONTROL, BARE, "control"},
+    {"alive", RECIPE_ALIVE, BARE, "alive"},
 };
 enum { WORDS = sizeof(words) / sizeof(*words) };
 
@@ -71,7 +73,7 @@ static int parse_index(const char *text) {
 }
 
 /* The arguments (args: the text between the parentheses, NULL: none). */
-static int take_arguments(struct robot_quantity *q, enum shape shape,
+static int take_arguments(struct recipe_quantity *q, enum shape shape,
                           char *args) {
     if (!args) return shape == BARE || shape == ALL_OR_ONE ? 0 : -EINVAL;
     char *second = strchr(args, ',');
@@ -91,21 +93,21 @@ static int take_arguments(struct robot_quantity *q, enum shape shape,
     return second && q->index < 0 ? -EINVAL : 0;
 }
 
-int robot_quantity_parse(struct robot_quantity *q, const char *text, size_t len,
-                         char *why, size_t n) {
-    *q = (struct robot_quantity){.index = -1};
+int recipe_quantity_parse(struct recipe_quantity *q, const char *text,
+                          size_t len, char *why, size_t n) {
+    *q = (struct recipe_quantity){.index = -1};
     size_t used = 0;
     for (size_t i = 0; i < len; i++) {
         if (isspace((unsigned char)text[i])) continue;
         if (used + 1 >= sizeof(q->text)) {
             snprintf(why, n, "'%.40s...' is longer than %d characters", text,
-                     ROBOT_TEXT_LEN - 1);
+                     RECIPE_TEXT_LEN - 1);
             return -EINVAL;
         }
         q->text[used++] = text[i];
     }
 
-    char copy[ROBOT_TEXT_LEN];
+    char copy[RECIPE_TEXT_LEN];
     strcpy(copy, q->text);
     if (used > 2 && strcmp(copy + used - 2, "^2") == 0) {
         q->squared = true;
@@ -152,14 +154,14 @@ static int parse_whole(const char *name, const char *value, double low,
     return -EINVAL;
 }
 
-static int twice(const struct robot_quantity *q, const char *verb, char *why,
+static int twice(const struct recipe_quantity *q, const char *verb, char *why,
                  size_t n) {
     snprintf(why, n, "%s %s twice: write it once", q->text, verb);
     return -EINVAL;
 }
 
 /* Quantities between blanks or commas that no parenthesis holds. */
-static int take_observed(struct robot *robot, const char *value, char *why,
+static int take_observed(struct recipe *recipe, const char *value, char *why,
                          size_t n) {
     for (size_t at = 0; value[at] != '\0';) {
         size_t len = 0;
@@ -171,30 +173,30 @@ static int take_observed(struct robot *robot, const char *value, char *why,
             if (depth <= 0 && strchr(" \t,", c)) break;
         }
         if (len == 0) break;
-        if (robot->n_observed == ROBOT_MAX_OBSERVED) {
+        if (recipe->n_observed == RECIPE_MAX_OBSERVED) {
             snprintf(why, n, "observe holds more than %d quantities",
-                     ROBOT_MAX_OBSERVED);
+                     RECIPE_MAX_OBSERVED);
             return -EINVAL;
         }
-        struct robot_quantity *q = &robot->observed[robot->n_observed];
-        int err = robot_quantity_parse(q, value + at, len, why, n);
+        struct recipe_quantity *q = &recipe->observed[recipe->n_observed];
+        int err = recipe_quantity_parse(q, value + at, len, why, n);
         if (err) return err;
-        for (size_t i = 0; i < robot->n_observed; i++)
-            if (strcmp(robot->observed[i].text, q->text) == 0)
+        for (size_t i = 0; i < recipe->n_observed; i++)
+            if (strcmp(recipe->observed[i].text, q->text) == 0)
                 return twice(q, "is observed", why, n);
-        robot->n_observed++;
+        recipe->n_observed++;
         at += len;
     }
     return 0;
 }
 
-static int take_reward(struct robot *robot, const char *value, char *why,
+static int take_reward(struct recipe *recipe, const char *value, char *why,
                        size_t n) {
-    if (robot->n_terms == ROBOT_MAX_TERMS) {
-        snprintf(why, n, "reward has more than %d terms", ROBOT_MAX_TERMS);
+    if (recipe->n_terms == RECIPE_MAX_TERMS) {
+        snprintf(why, n, "reward has more than %d terms", RECIPE_MAX_TERMS);
         return -EINVAL;
     }
-    struct robot_term *term = &robot->terms[robot->n_terms];
+    struct recipe_term *term = &recipe->terms[recipe->n_terms];
     const char *rest = parse_number(value, &term->weight);
     if (!rest) {
         snprintf(why, n,
@@ -204,22 +206,22 @@ static int take_reward(struct robot *robot, const char *value, char *why,
         return -EINVAL;
     }
     rest += strspn(rest, " \t*");
-    int err = robot_quantity_parse(&term->of, rest, strlen(rest), why, n);
+    int err = recipe_quantity_parse(&term->of, rest, strlen(rest), why, n);
     if (err) return err;
-    for (size_t i = 0; i < robot->n_terms; i++)
-        if (strcmp(robot->terms[i].of.text, term->of.text) == 0)
+    for (size_t i = 0; i < recipe->n_terms; i++)
+        if (strcmp(recipe->terms[i].of.text, term->of.text) == 0)
             return twice(&term->of, "is rewarded", why, n);
-    robot->n_terms++;
+    recipe->n_terms++;
     return 0;
 }
 
-static int take_end(struct robot *robot, const char *value, char *why,
+static int take_end(struct recipe *recipe, const char *value, char *why,
                     size_t n) {
-    if (robot->n_ends == ROBOT_MAX_ENDS) {
-        snprintf(why, n, "more than %d lines say end", ROBOT_MAX_ENDS);
+    if (recipe->n_ends == RECIPE_MAX_ENDS) {
+        snprintf(why, n, "more than %d lines say end", RECIPE_MAX_ENDS);
         return -EINVAL;
     }
-    struct robot_end *end = &robot->ends[robot->n_ends];
+    struct recipe_end *end = &recipe->ends[recipe->n_ends];
     const size_t len = strcspn(value, "<>");
     const char *rest =
         value[len] == '\0' ? NULL : parse_number(value + len + 1, &end->bound);
@@ -231,8 +233,8 @@ static int take_end(struct robot *robot, const char *value, char *why,
         return -EINVAL;
     }
     end->above = value[len] == '>';
-    int err = robot_quantity_parse(&end->of, value, len, why, n);
-    if (!err) robot->n_ends++;
+    int err = recipe_quantity_parse(&end->of, value, len, why, n);
+    if (!err) recipe->n_ends++;
     return err;
 }
 
@@ -247,55 +249,55 @@ static int take_text(const char *name, const char *value, char *text,
     return 0;
 }
 
-static int take_model(struct robot *robot, const char *value, char *why,
+static int take_model(struct recipe *recipe, const char *value, char *why,
                       size_t n) {
-    return take_text("model", value, robot->model, sizeof(robot->model), why,
+    return take_text("model", value, recipe->model, sizeof(recipe->model), why,
                      n);
 }
 
-static int take_start(struct robot *robot, const char *value, char *why,
+static int take_start(struct recipe *recipe, const char *value, char *why,
                       size_t n) {
-    return take_text("start", value, robot->start, sizeof(robot->start), why,
+    return take_text("start", value, recipe->start, sizeof(recipe->start), why,
                      n);
 }
 
-static int take_noise(struct robot *robot, const char *value, char *why,
+static int take_noise(struct recipe *recipe, const char *value, char *why,
                       size_t n) {
-    const char *end = parse_number(value, &robot->reset_noise);
-    if (end && *end == '\0' && robot->reset_noise >= 0 &&
-        robot->reset_noise <= 10)
+    const char *end = parse_number(value, &recipe->reset_noise);
+    if (end && *end == '\0' && recipe->reset_noise >= 0 &&
+        recipe->reset_noise <= 10)
         return 0;
     snprintf(why, n, "reset_noise is '%.40s': give a number in [0, 10]", value);
     return -EINVAL;
 }
 
-static int take_frame_skip(struct robot *robot, const char *value, char *why,
+static int take_frame_skip(struct recipe *recipe, const char *value, char *why,
                            size_t n) {
     double number = 0.0;
     int err = parse_whole("frame_skip", value, 1, 1000, &number, why, n);
-    if (!err) robot->frame_skip = (int)number;
+    if (!err) recipe->frame_skip = (int)number;
     return err;
 }
 
-static int take_horizon(struct robot *robot, const char *value, char *why,
+static int take_horizon(struct recipe *recipe, const char *value, char *why,
                         size_t n) {
     double number = 0.0;
     int err = parse_whole("horizon", value, 1, 1e9, &number, why, n);
-    if (!err) robot->horizon = (uint64_t)number;
+    if (!err) recipe->horizon = (uint64_t)number;
     return err;
 }
 
-static int take_skip(struct robot *robot, const char *value, char *why,
+static int take_skip(struct recipe *recipe, const char *value, char *why,
                      size_t n) {
     double number = 0.0;
     int err = parse_whole("skip", value, 0, 1000, &number, why, n);
-    if (!err) robot->skip = (int)number;
+    if (!err) recipe->skip = (int)number;
     return err;
 }
 
 static const struct key {
     const char *name;
-    int (*take)(struct robot *robot, const char *value, char *why, size_t n);
+    int (*take)(struct recipe *recipe, const char *value, char *why, size_t n);
     bool repeats;
 } keys[] = {
     {"model", take_model, false},
@@ -311,16 +313,16 @@ static const struct key {
 enum { KEYS = sizeof(keys) / sizeof(*keys) };
 
 struct reading {
-    struct robot *robot;
+    struct recipe *recipe;
     bool seen[KEYS];
 };
 
 /* The section goes into the hash as it is written, the model by its content. */
-static void add_to_hash(struct robot *robot, const char *name,
+static void add_to_hash(struct recipe *recipe, const char *name,
                         const char *value) {
     if (strcmp(name, "model") == 0) return;
-    robot->hash = hash_bytes(robot->hash, name, strlen(name) + 1);
-    robot->hash = hash_bytes(robot->hash, value, strlen(value) + 1);
+    recipe->hash = hash_bytes(recipe->hash, name, strlen(name) + 1);
+    recipe->hash = hash_bytes(recipe->hash, value, strlen(value) + 1);
 }
 
 static int on_pair(void *user, const char *section, const char *name,
@@ -335,8 +337,8 @@ static int on_pair(void *user, const char *section, const char *name,
             return -EINVAL;
         }
         reading->seen[i] = true;
-        add_to_hash(reading->robot, name, value);
-        return keys[i].take(reading->robot, value, why, n);
+        add_to_hash(reading->recipe, name, value);
+        return keys[i].take(reading->recipe, value, why, n);
     }
     append(why, n, &at, "[robot] knows no '%.40s': ", name);
     for (size_t i = 0; i < KEYS; i++)
@@ -344,29 +346,29 @@ static int on_pair(void *user, const char *section, const char *name,
     return -EINVAL;
 }
 
-int robot_read(struct robot *robot, const char *path, char *why, size_t n) {
-    *robot =
-        (struct robot){.frame_skip = 1, .horizon = 1000, .hash = HASH_START};
-    struct reading reading = {.robot = robot};
+int recipe_read(struct recipe *recipe, const char *path, char *why, size_t n) {
+    *recipe =
+        (struct recipe){.frame_skip = 1, .horizon = 1000, .hash = HASH_START};
+    struct reading reading = {.recipe = recipe};
     int err = config_read_pairs(path, on_pair, &reading, why, n);
     if (err) return err;
-    const char *missing = robot->model[0] == '\0'  ? "model = FILE.xml"
-                          : robot->n_observed == 0 ? "observe = qpos qvel"
-                          : robot->n_terms == 0    ? "reward = 1 alive"
-                                                   : NULL;
+    const char *missing = recipe->model[0] == '\0'  ? "model = FILE.xml"
+                          : recipe->n_observed == 0 ? "observe = qpos qvel"
+                          : recipe->n_terms == 0    ? "reward = 1 alive"
+                                                    : NULL;
     if (!missing) return 0;
     snprintf(why, n, "%.200s: the section [robot] lacks a line as %s", path,
              missing);
     return -EINVAL;
 }
 
-int robot_model(const struct robot *robot, const char *ini, char *path,
-                size_t n) {
+int recipe_model(const struct recipe *recipe, const char *ini, char *path,
+                 size_t n) {
     const char *slash = strrchr(ini, '/');
     const int folder = slash ? (int)(slash - ini) : 1;
-    const int len = robot->model[0] == '/'
-                        ? snprintf(path, n, "%s", robot->model)
+    const int len = recipe->model[0] == '/'
+                        ? snprintf(path, n, "%s", recipe->model)
                         : snprintf(path, n, "%.*s/%s", folder,
-                                   slash ? ini : ".", robot->model);
+                                   slash ? ini : ".", recipe->model);
     return len >= 0 && (size_t)len < n ? 0 : -ENAMETOOLONG;
 }

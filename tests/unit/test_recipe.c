@@ -4,13 +4,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "actor/tasks/robot.h"
+#include "actor/tasks/recipe.h"
 #include "tests/unit/test.h"
 
 static char why[512];
 
 /* A description of the given lines; the file is gone afterwards. */
-static int read_lines(struct robot *robot, const char *lines) {
+static int read_lines(struct recipe *recipe, const char *lines) {
     char path[] = "/tmp/softq-robot-XXXXXX";
     const int fd = mkstemp(path);
     assert_true(fd >= 0);
@@ -18,40 +18,40 @@ static int read_lines(struct robot *robot, const char *lines) {
     assert_non_null(file);
     fputs(lines, file);
     fclose(file);
-    memset(robot, 0xAB, sizeof(*robot));
+    memset(recipe, 0xAB, sizeof(*recipe));
     why[0] = '\0';
-    const int rc = robot_read(robot, path, why, sizeof(why));
+    const int rc = recipe_read(recipe, path, why, sizeof(why));
     unlink(path);
     return rc;
 }
 
 #define LEAST "[robot]\nmodel = a.xml\nobserve = qpos qvel\nreward = 1 alive\n"
 
-static int parse(struct robot_quantity *q, const char *text) {
+static int parse(struct recipe_quantity *q, const char *text) {
     why[0] = '\0';
-    return robot_quantity_parse(q, text, strlen(text), why, sizeof(why));
+    return recipe_quantity_parse(q, text, strlen(text), why, sizeof(why));
 }
 
 /* Three lines are a task; the rest has defaults. */
 static void the_least_is_three_lines(void **unused) {
     (void)unused;
-    struct robot robot;
-    assert_int_equal(read_lines(&robot, LEAST), 0);
-    assert_string_equal(robot.model, "a.xml");
-    assert_int_equal(robot.frame_skip, 1);
-    assert_int_equal(robot.horizon, 1000);
-    assert_int_equal(robot.skip, 0);
-    assert_true(robot.reset_noise == 0.0);
-    assert_string_equal(robot.start, "");
-    assert_int_equal(robot.n_observed, 2);
-    assert_int_equal(robot.n_terms, 1);
-    assert_int_equal(robot.n_ends, 0);
+    struct recipe recipe;
+    assert_int_equal(read_lines(&recipe, LEAST), 0);
+    assert_string_equal(recipe.model, "a.xml");
+    assert_int_equal(recipe.frame_skip, 1);
+    assert_int_equal(recipe.horizon, 1000);
+    assert_int_equal(recipe.skip, 0);
+    assert_true(recipe.reset_noise == 0.0);
+    assert_string_equal(recipe.start, "");
+    assert_int_equal(recipe.n_observed, 2);
+    assert_int_equal(recipe.n_terms, 1);
+    assert_int_equal(recipe.n_ends, 0);
 }
 
 /* Every line that there is, options around the section left alone. */
 static void a_whole_description_is_read(void **unused) {
     (void)unused;
-    struct robot robot;
+    struct recipe recipe;
     const char *lines = "alpha = 3\n[robot]\nmodel = b/c d.xml ; a comment\n"
                         "frame_skip = 5\nhorizon = 200\nstart = home\n"
                         "skip = 2\nreset_noise = 0.1\n"
@@ -61,35 +61,35 @@ static void a_whole_description_is_read(void **unused) {
                         "reward = 2 * velocity(torso,x)\n"
                         "end = position(torso,z) < 0.2\n"
                         "end = up(torso)^2 > 1e-3\n[else]\nreward = 9\n";
-    assert_int_equal(read_lines(&robot, lines), 0);
-    assert_string_equal(robot.model, "b/c d.xml");
-    assert_int_equal(robot.frame_skip, 5);
-    assert_int_equal(robot.horizon, 200);
-    assert_string_equal(robot.start, "home");
-    assert_int_equal(robot.skip, 2);
-    assert_true(robot.reset_noise == 0.1);
-    assert_int_equal(robot.n_observed, 4);
-    assert_int_equal(robot.observed[0].kind, ROBOT_QPOS);
-    assert_string_equal(robot.observed[1].name, "a");
-    assert_int_equal(robot.observed[1].index, 1);
-    assert_int_equal(robot.observed[2].kind, ROBOT_COS);
-    assert_int_equal(robot.observed[3].index, 2);
-    assert_int_equal(robot.n_terms, 2);
-    assert_true(robot.terms[0].weight == -0.5);
-    assert_true(robot.terms[0].of.squared);
-    assert_string_equal(robot.terms[0].of.other, "goal");
-    assert_string_equal(robot.terms[0].of.text, "distance(tip,goal)^2");
-    assert_true(robot.terms[1].weight == 2.0);
-    assert_int_equal(robot.n_ends, 2);
-    assert_false(robot.ends[0].above);
-    assert_true(robot.ends[0].bound == 0.2);
-    assert_true(robot.ends[1].above && robot.ends[1].of.squared);
+    assert_int_equal(read_lines(&recipe, lines), 0);
+    assert_string_equal(recipe.model, "b/c d.xml");
+    assert_int_equal(recipe.frame_skip, 5);
+    assert_int_equal(recipe.horizon, 200);
+    assert_string_equal(recipe.start, "home");
+    assert_int_equal(recipe.skip, 2);
+    assert_true(recipe.reset_noise == 0.1);
+    assert_int_equal(recipe.n_observed, 4);
+    assert_int_equal(recipe.observed[0].kind, RECIPE_QPOS);
+    assert_string_equal(recipe.observed[1].name, "a");
+    assert_int_equal(recipe.observed[1].index, 1);
+    assert_int_equal(recipe.observed[2].kind, RECIPE_COS);
+    assert_int_equal(recipe.observed[3].index, 2);
+    assert_int_equal(recipe.n_terms, 2);
+    assert_true(recipe.terms[0].weight == -0.5);
+    assert_true(recipe.terms[0].of.squared);
+    assert_string_equal(recipe.terms[0].of.other, "goal");
+    assert_string_equal(recipe.terms[0].of.text, "distance(tip,goal)^2");
+    assert_true(recipe.terms[1].weight == 2.0);
+    assert_int_equal(recipe.n_ends, 2);
+    assert_false(recipe.ends[0].above);
+    assert_true(recipe.ends[0].bound == 0.2);
+    assert_true(recipe.ends[1].above && recipe.ends[1].of.squared);
 }
 
 /* Bare, of a joint, of one of its numbers. */
 static void quantities_are_told_apart(void **unused) {
     (void)unused;
-    struct robot_quantity q;
+    struct recipe_quantity q;
     assert_int_equal(parse(&q, "qvel"), 0);
     assert_string_equal(q.name, "");
     assert_int_equal(q.index, -1);
@@ -100,7 +100,7 @@ static void quantities_are_told_apart(void **unused) {
     assert_int_equal(q.index, 12);
     assert_string_equal(q.text, "qvel(root,12)");
     assert_int_equal(parse(&q, "control"), 0);
-    assert_int_equal(q.kind, ROBOT_CONTROL);
+    assert_int_equal(q.kind, RECIPE_CONTROL);
 }
 
 /* What is no quantity is refused with the words that are. */
@@ -127,18 +127,18 @@ static void a_wrong_quantity_is_refused_in_words(void **unused) {
         {"alive^3", "no quantity"},
     };
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
-        struct robot_quantity q;
+        struct recipe_quantity q;
         assert_int_equal(parse(&q, wrong[i][0]), -EINVAL);
         if (!strstr(why, wrong[i][1])) fail_msg("%s: %s", wrong[i][0], why);
     }
-    char longest[ROBOT_TEXT_LEN + 20];
+    char longest[RECIPE_TEXT_LEN + 20];
     memset(longest, 'a', sizeof(longest) - 1);
     longest[sizeof(longest) - 1] = '\0';
-    struct robot_quantity q;
+    struct recipe_quantity q;
     assert_int_equal(parse(&q, longest), -EINVAL);
-    longest[ROBOT_TEXT_LEN - 2] = '\0';
+    longest[RECIPE_TEXT_LEN - 2] = '\0';
     memcpy(longest, "up(", 3);
-    longest[ROBOT_TEXT_LEN - 3] = ')';
+    longest[RECIPE_TEXT_LEN - 3] = ')';
     assert_int_equal(parse(&q, longest), -EINVAL); // a name of 64 and more
 }
 
@@ -174,10 +174,10 @@ static void a_wrong_line_is_named(void **unused) {
         {"nonsense", "name = value"},
     };
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
-        struct robot robot;
+        struct recipe recipe;
         char lines[256];
         snprintf(lines, sizeof(lines), LEAST "%s\n", wrong[i][0]);
-        assert_int_equal(read_lines(&robot, lines), -EINVAL);
+        assert_int_equal(read_lines(&recipe, lines), -EINVAL);
         if (!strstr(why, wrong[i][1]) || !strstr(why, ":5: ") ||
             strchr(why, '\n'))
             fail_msg("%s: %s", wrong[i][0], why);
@@ -187,16 +187,16 @@ static void a_wrong_line_is_named(void **unused) {
 /* Without a model, an observation or a reward there is no task. */
 static void what_is_missing_is_said(void **unused) {
     (void)unused;
-    struct robot robot;
-    assert_int_equal(read_lines(&robot, "alpha = 1\n"), -EINVAL);
+    struct recipe recipe;
+    assert_int_equal(read_lines(&recipe, "alpha = 1\n"), -EINVAL);
     assert_non_null(strstr(why, "model"));
-    assert_int_equal(read_lines(&robot, "[robot]\nmodel = a\nreward=1 alive\n"),
-                     -EINVAL);
+    assert_int_equal(
+        read_lines(&recipe, "[robot]\nmodel = a\nreward=1 alive\n"), -EINVAL);
     assert_non_null(strstr(why, "observe"));
-    assert_int_equal(read_lines(&robot, "[robot]\nmodel = a\nobserve = qpos\n"),
-                     -EINVAL);
+    assert_int_equal(
+        read_lines(&recipe, "[robot]\nmodel = a\nobserve = qpos\n"), -EINVAL);
     assert_non_null(strstr(why, "reward"));
-    assert_int_equal(robot_read(&robot, "/nowhere.ini", why, sizeof(why)),
+    assert_int_equal(recipe_read(&recipe, "/nowhere.ini", why, sizeof(why)),
                      -EINVAL);
     assert_non_null(strstr(why, "/nowhere.ini"));
 }
@@ -204,32 +204,32 @@ static void what_is_missing_is_said(void **unused) {
 /* Neither too many quantities nor too many terms overrun the struct. */
 static void there_is_a_most_of_everything(void **unused) {
     (void)unused;
-    struct robot robot;
+    struct recipe recipe;
     char lines[16384];
     int at = snprintf(lines, sizeof(lines), LEAST);
-    for (int i = 0; i < ROBOT_MAX_OBSERVED - 1; i++)
+    for (int i = 0; i < RECIPE_MAX_OBSERVED - 1; i++)
         at += snprintf(lines + at, sizeof(lines) - (size_t)at,
                        "observe = qpos(j%d)\n", i);
-    assert_int_equal(read_lines(&robot, lines), -EINVAL);
+    assert_int_equal(read_lines(&recipe, lines), -EINVAL);
     assert_non_null(strstr(why, "more than 64"));
     at = snprintf(lines, sizeof(lines), LEAST);
-    for (int i = 0; i < ROBOT_MAX_TERMS; i++)
+    for (int i = 0; i < RECIPE_MAX_TERMS; i++)
         at += snprintf(lines + at, sizeof(lines) - (size_t)at,
                        "reward = 1 qpos(j%d)\n", i);
-    assert_int_equal(read_lines(&robot, lines), -EINVAL);
+    assert_int_equal(read_lines(&recipe, lines), -EINVAL);
     assert_non_null(strstr(why, "more than 16"));
     at = snprintf(lines, sizeof(lines), LEAST);
-    for (int i = 0; i <= ROBOT_MAX_ENDS; i++)
+    for (int i = 0; i <= RECIPE_MAX_ENDS; i++)
         at += snprintf(lines + at, sizeof(lines) - (size_t)at,
                        "end = qpos(j%d) < 1\n", i);
-    assert_int_equal(read_lines(&robot, lines), -EINVAL);
+    assert_int_equal(read_lines(&recipe, lines), -EINVAL);
     assert_non_null(strstr(why, "more than 16"));
 }
 
 /* The hash tells descriptions apart, but not where their models lie. */
 static void the_hash_is_of_what_is_said(void **unused) {
     (void)unused;
-    struct robot a, b;
+    struct recipe a, b;
     assert_int_equal(read_lines(&a, LEAST), 0);
     assert_int_equal(
         read_lines(&b, "; moved\nseed = 4\n[robot]\nmodel = /else/b.xml\n"
@@ -243,17 +243,17 @@ static void the_hash_is_of_what_is_said(void **unused) {
 /* A model is looked for beside the description. */
 static void the_model_lies_beside_its_description(void **unused) {
     (void)unused;
-    struct robot robot = {.model = "x/a.xml"};
+    struct recipe recipe = {.model = "x/a.xml"};
     char path[64];
-    assert_int_equal(robot_model(&robot, "d/e.ini", path, sizeof(path)), 0);
+    assert_int_equal(recipe_model(&recipe, "d/e.ini", path, sizeof(path)), 0);
     assert_string_equal(path, "d/x/a.xml");
-    assert_int_equal(robot_model(&robot, "e.ini", path, sizeof(path)), 0);
+    assert_int_equal(recipe_model(&recipe, "e.ini", path, sizeof(path)), 0);
     assert_string_equal(path, "./x/a.xml");
-    assert_int_equal(robot_model(&robot, "/e.ini", path, sizeof(path)), 0);
+    assert_int_equal(recipe_model(&recipe, "/e.ini", path, sizeof(path)), 0);
     assert_string_equal(path, "/x/a.xml");
-    assert_int_equal(robot_model(&robot, "d/e.ini", path, 9), -ENAMETOOLONG);
-    strcpy(robot.model, "/a.xml");
-    assert_int_equal(robot_model(&robot, "d/e.ini", path, sizeof(path)), 0);
+    assert_int_equal(recipe_model(&recipe, "d/e.ini", path, 9), -ENAMETOOLONG);
+    strcpy(recipe.model, "/a.xml");
+    assert_int_equal(recipe_model(&recipe, "d/e.ini", path, sizeof(path)), 0);
     assert_string_equal(path, "/a.xml");
 }
 
@@ -269,5 +269,5 @@ int main(void) {
         cmocka_unit_test(the_hash_is_of_what_is_said),
         cmocka_unit_test(the_model_lies_beside_its_description),
     };
-    return cmocka_run_group_tests_name("robot", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("recipe", tests, NULL, NULL);
 }
