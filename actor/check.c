@@ -62,10 +62,10 @@ int check_list(const struct config *config) {
         snprintf(its.task, sizeof(its.task), "%s", (*at)->name);
         int err = task_load(&task, &model, &spec, &its, why, sizeof(why));
         if (err) {
-            printf("%-20s does not load: %s\n", (*at)->name, why);
+            printf("%-26s does not load: %s\n", (*at)->name, why);
             continue;
         }
-        printf("%-20s observation %-4zu action %-3zu horizon %-5" PRIu64
+        printf("%-26s observation %-4zu action %-3zu horizon %-5" PRIu64
                " %s\n",
                (*at)->name, spec.obs_dim, spec.act_dim, spec.horizon,
                (*at)->rewarded);

@@ -73,6 +73,7 @@ int task_load(struct task *task, void **model, struct env_spec *spec,
         .reward = config->multigoal_reward,
         .start_sd = config->multigoal_start_sd,
         .data_dir = config->models,
+        .model = config->model,
         .file = task->file,
     };
     return task->class->load(model, spec, &options, why, n);

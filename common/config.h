@@ -130,6 +130,7 @@ struct config {
     int progress;                     /* enum config_progress on stdout, auto */
     bool idle_priority;               /* actor: SCHED_IDLE */
     char models[CONFIG_PATH_LEN];     /* actor: folder of the MJCF files; "": the built-in path */
+    char model[CONFIG_PATH_LEN];      /* actor: MJCF file in the place of a MuJoCo task's own; "": its own */
     char robot[CONFIG_PATH_LEN];      /* actor: INI with a [robot] section, the task; "": RUN/task's, or a built-in task */
     char env[CONFIG_PATH_LEN];        /* actor: shared object of softq/env.h, the task; "": likewise */
     char ack_log[CONFIG_PATH_LEN];    /* actor: append "rank epoch seq rows" for each acknowledged batch; "": off */

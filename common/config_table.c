@@ -265,6 +265,8 @@ const struct config_option config_table[] = {
      .help = "actors take only time that nobody else wants"},
     {FIELD(models), CONFIG_TEXT, CONFIG_OF_PROCESS, ACTOR, "",
      .help = "folder of the MuJoCo models; empty: the project's"},
+    {FIELD(model), CONFIG_TEXT, CONFIG_OF_PROCESS, ACTOR, "",
+     .help = "MJCF file in the place of a MuJoCo task's own; empty: its own"},
     {FIELD(robot), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN | ACTOR, "",
      .help = "file.ini whose [robot] section is the task; empty: the run's "
              "copy, or a built-in task"},

@@ -241,40 +241,52 @@ static void fill_spec(struct custom *c, struct env_spec *spec) {
         spec->stat_names[spec->n_stats++] = c->recipe.terms[i].of.text;
 }
 
+/* The model that the recipe names, and all that it says of it. */
+static int load_model(struct custom *c, const char *ini,
+                      const struct env_options *options, char *why, size_t n) {
+    char path[2 * RECIPE_PATH_LEN];
+    struct env_options with_model = *options;
+    if (options->model && options->model[0] != '\0') {
+        snprintf(why, n, "it names its model itself: leave out --model=%s",
+                 options->model);
+        return -EINVAL;
+    }
+    int err = recipe_model(&c->recipe, ini, path, sizeof(path));
+    if (err) {
+        snprintf(why, n, "the path of the model is too long");
+        return err;
+    }
+    with_model.model = path;
+    err = mujoco_load(&c->base, path, c->recipe.frame_skip, c->recipe.horizon,
+                      &with_model, why, n);
+    if (!err) err = check_motors(c->base->m, why, n);
+    if (!err) err = bind_recipe(c, why, n);
+    if (err || (c->obs_dim >= 1 && c->obs_dim <= ENV_MAX_DIM)) return err;
+    snprintf(why, n, "observe is %zu numbers: from 1 to %d are possible",
+             c->obs_dim, ENV_MAX_DIM);
+    return -EINVAL;
+}
+
 static int custom_load(void **model, struct env_spec *spec,
                        const struct env_options *options, char *why, size_t n) {
-    const char *ini = options->file;
-    char path[2 * RECIPE_PATH_LEN], reason[1024] = "";
+    char reason[1024] = "";
     struct custom *c = calloc(1, sizeof(*c));
     if (!c) {
         snprintf(why, n, "out of memory");
         return -ENOMEM;
     }
-    int err = recipe_read(&c->recipe, ini, why, n);
-    if (err) goto failed;
-    err = recipe_model(&c->recipe, ini, path, sizeof(path));
-    if (err)
-        snprintf(reason, sizeof(reason), "the path of the model is too long");
-    if (!err)
-        err = mujoco_load(&c->base, path, c->recipe.frame_skip,
-                          c->recipe.horizon, options, reason, sizeof(reason));
-    if (!err) err = check_motors(c->base->m, reason, sizeof(reason));
-    if (!err) err = bind_recipe(c, reason, sizeof(reason));
-    if (!err && (c->obs_dim < 1 || c->obs_dim > ENV_MAX_DIM)) {
-        err = -EINVAL;
-        snprintf(reason, sizeof(reason),
-                 "observe is %zu numbers: from 1 to %d are possible",
-                 c->obs_dim, ENV_MAX_DIM);
-    }
+    int err = recipe_read(&c->recipe, options->file, why, n);
     if (!err) {
-        *model = c;
-        fill_spec(c, spec);
-        return 0;
+        err = load_model(c, options->file, options, reason, sizeof(reason));
+        if (err) snprintf(why, n, "%s: %s", options->file, reason);
     }
-    snprintf(why, n, "%s: %s", ini, reason);
-failed:
-    custom_unload(c);
-    return err;
+    if (err) {
+        custom_unload(c);
+        return err;
+    }
+    *model = c;
+    fill_spec(c, spec);
+    return 0;
 }
 
 static void custom_destroy(void *state) {

@@ -1,5 +1,6 @@
 #include "actor/tasks/mujoco.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -24,14 +25,17 @@ static void on_error(const char *text) {
 }
 
 static int find_model(char *path, size_t n, const char *file,
-                      const char *folder, char *why, size_t why_n) {
-    if (strchr(file, '/')) {
-        const int len = snprintf(path, n, "%s", file);
+                      const struct env_options *options, char *why,
+                      size_t why_n) {
+    const char *folders[] = {MUJOCO_MODELS, MUJOCO_MODELS_INSTALLED, NULL};
+    const char *folder = options->data_dir;
+    if (options->model && options->model[0] != '\0') {
+        int len = snprintf(path, n, "%s", options->model);
         if (len > 0 && (size_t)len < n && access(path, R_OK) == 0) return 0;
-        snprintf(why, why_n, "there is no model %s", file);
+        snprintf(why, why_n, "cannot read the model %s: give an MJCF file",
+                 options->model);
         return -ENOENT;
     }
-    const char *folders[] = {MUJOCO_MODELS, MUJOCO_MODELS_INSTALLED, NULL};
     if (folder && folder[0] != '\0') folders[0] = folder, folders[1] = NULL;
     for (size_t i = 0; folders[i]; i++) {
         int len = snprintf(path, n, "%s/%s", folders[i], file);
@@ -49,7 +53,7 @@ int mujoco_load(struct mujoco_model **model, const char *file, int frame_skip,
     mju_user_error = on_error;
 
     char path[1024], error[256] = "";
-    int err = find_model(path, sizeof(path), file, options->data_dir, why, n);
+    int err = find_model(path, sizeof(path), file, options, why, n);
     if (err) return err;
     struct mujoco_model *shared = calloc(1, sizeof(*shared));
     if (!shared) {
@@ -86,8 +90,13 @@ void mujoco_unload(void *model) {
 }
 
 void *mujoco_create(void *model) {
+    return mujoco_create_sized(model, sizeof(struct mujoco_state));
+}
+
+void *mujoco_create_sized(void *model, size_t size) {
     struct mujoco_model *shared = model;
-    struct mujoco_state *state = calloc(1, sizeof(*state));
+    assert(size >= sizeof(struct mujoco_state));
+    struct mujoco_state *state = calloc(1, size);
     if (!state) return NULL;
     state->model = shared;
     state->d = mj_makeData(shared->m);
@@ -110,6 +119,12 @@ void mujoco_position(const void *state, double xy[2]) {
     xy[1] = robot->d->qpos[1];
 }
 
+void mujoco_centre(struct mujoco_state *state, double centre[3]) {
+    mj_kinematics(state->model->m, state->d);
+    mj_comPos(state->model->m, state->d);
+    memcpy(centre, state->d->subtree_com + 3, 3 * sizeof(*centre));
+}
+
 static double noise_on(struct rng *rng, double noise) {
     return noise * (2.0 * rng_uniform(rng) - 1.0);
 }
@@ -120,11 +135,17 @@ void mujoco_reset(struct mujoco_state *state, struct rng *rng, double noise) {
     mj_resetData(m, d);
     for (int i = 0; i < (int)m->nq; i++) d->qpos[i] += noise_on(rng, noise);
     for (int i = 0; i < (int)m->nv; i++) d->qvel[i] += noise_on(rng, noise);
+    mj_normalizeQuat(m, d->qpos);
     mj_forward(m, d);
     state->steps = 0;
 }
 
-static bool went_wrong(const mjData *d) {
+/* MuJoCo looks at the state where a step begins: the last one's end is ours. */
+static bool went_wrong(const mjModel *m, const mjData *d) {
+    for (int i = 0; i < (int)m->nq; i++)
+        if (mju_isBad(d->qpos[i])) return true;
+    for (int i = 0; i < (int)m->nv; i++)
+        if (mju_isBad(d->qvel[i])) return true;
     return d->warning[mjWARN_BADQPOS].number > 0 ||
            d->warning[mjWARN_BADQVEL].number > 0 ||
            d->warning[mjWARN_BADQACC].number > 0 ||
@@ -145,7 +166,7 @@ void mujoco_step(struct mujoco_state *state, const double *action,
     state->steps++;
 
     *result = (struct env_result){0};
-    result->unstable = went_wrong(d);
+    result->unstable = went_wrong(m, d);
     result->truncated =
         result->unstable || state->steps >= state->model->horizon;
 }

@@ -14,24 +14,35 @@
  * environment, control in double, and the signs of a simulation gone wrong. A
  * robot's file adds its observation, its reward and its end.
  */
+enum { MUJOCO_LANDMARKS = 3 };
+
+struct robot; /* actor/tasks/robot.h */
+
 struct mujoco_model {
     mjModel *m;     /* owned */
     int frame_skip; /* simulator steps a step */
     double dt;      /* s a step */
     uint64_t horizon;
     uint64_t hash; /* of the MJCF file and what it names (mjcf.h) */
+
+    /* filled by robot_load() for a task that is described, else 0 */
+    const struct robot *robot; /* static storage */
+    const void *own;           /* robot->own, or what load() put in its place */
+    size_t obs_dim;
+    int landmark[MUJOCO_LANDMARKS]; /* bodies, as robot->landmarks names them */
 };
 
 struct mujoco_state {
     const struct mujoco_model *model; /* borrowed */
     mjData *d;                        /* owned */
     uint64_t steps;                   /* of the running episode */
+    double *obs; /* (obs_dim) the last observation; NULL without a robot */
 };
 
 /*
- * Load file ("swimmer.xml") from options->data_dir, else from the folder of the
- * source tree, else from the installed one, or where its path says if it has a
- * '/'; install handlers so that MuJoCo's
+ * Load options->model where it names a file. Else load file ("swimmer.xml")
+ * from options->data_dir, else from the folder of the
+ * source tree, else from the installed one. Install handlers so that MuJoCo's
  * warnings are log lines, its fatal errors one log line and exit status 1, and
  * nothing is written to the working directory. horizon: the robot's own.
  *
@@ -46,8 +57,19 @@ int mujoco_load(struct mujoco_model **model, const char *file, int frame_skip,
 void mujoco_unload(void *model);
 void *mujoco_create(void *model); /* struct mujoco_state */
 void mujoco_destroy(void *state);
+/*
+ * For a robot that keeps more of an episode: size bytes, zeroed, that begin
+ * with a struct mujoco_state. mujoco_destroy() takes them too.
+ */
+void *mujoco_create_sized(void *model, size_t size);
 /* The first two coordinates. */
 void mujoco_position(const void *state, double xy[2]);
+
+/*
+ * centre out (3): m, of the first body and all that hangs on it, where the
+ * coordinates stand now; MuJoCo's own lags a simulator step behind them.
+ */
+void mujoco_centre(struct mujoco_state *state, double centre[3]);
 
 /*
  * The model's initial state plus uniform noise on +-noise, on every coordinate
@@ -58,8 +80,9 @@ void mujoco_reset(struct mujoco_state *state, struct rng *rng, double noise);
 /*
  * Scale action (m->nu) from [-1, 1] to each motor's range and simulate
  * frame_skip steps. Fills *result: truncated at the horizon; unstable, with
- * truncated, when MuJoCo found a bad number and reset the data by itself (the
- * observation is then worthless). Reward 0, not terminal.
+ * truncated, when MuJoCo found a bad number and reset the data by itself, or
+ * left one in the state (the observation is then worthless). Reward 0, not
+ * terminal.
  */
 void mujoco_step(struct mujoco_state *state, const double *action,
                  struct env_result *result);

@@ -131,8 +131,8 @@ static void the_list_has_every_task(void **unused) {
     assert_false(says("does not load"));
     strcpy(config.models, "/nowhere");
     assert_int_equal(capture(check_list, &config), EXIT_FINISHED);
-    assert_true(says("swimmer              does not load: "));
-    assert_true(says("multigoal            observation 2"));
+    assert_true(says("swimmer                    does not load: "));
+    assert_true(says("multigoal                  observation 2"));
 }
 
 int main(void) {
