@@ -19,6 +19,7 @@
 
 enum {
     SHOWN = 64,       /* observations that are printed */
+    NAMED = 8,        /* observations of a warning */
     PROBE_STEPS = 50, /* steps that two environments are compared for */
 };
 static const double huge = 100.0; // |observation| that networks learn badly
@@ -236,17 +237,39 @@ static void print_figures(const struct check *c) {
                r->spec.obs_dim - SHOWN);
 }
 
+static bool is_still(const struct summary_number *x) {
+    return !(x->min < x->max);
+}
+
+static bool is_large(const struct summary_number *x) {
+    return fmax(fabs(x->min), fabs(x->max)) > huge;
+}
+
+/* One line for all observations that are so, a few of them by number. */
+static void judge_observations(struct check *c,
+                               bool (*is_so)(const struct summary_number *x),
+                               const char *words) {
+    const size_t S = c->rollout.spec.obs_dim;
+    char list[64] = "";
+    size_t n = 0, at = 0;
+    for (size_t i = 0; i < S; i++) {
+        if (!is_so(&c->observation[i])) continue;
+        if (++n <= NAMED)
+            at += (size_t)snprintf(list + at, sizeof(list) - at, "%s%zu",
+                                   n > 1 ? ", " : "", i);
+    }
+    if (n > 0)
+        warn(c, "%zu of %zu observations %s: %s%s", n, S, words, list,
+             n > NAMED ? " ..." : "");
+}
+
 static void judge(struct check *c) {
     const struct rollout *r = &c->rollout;
-    for (size_t i = 0; i < r->spec.obs_dim && c->reward.n > 1; i++) {
-        const struct summary_number *x = &c->observation[i];
-        if (!(x->min < x->max))
-            warn(c, "observation %zu never moves: it is always %g", i, x->min);
-        else if (fmax(fabs(x->min), fabs(x->max)) > huge)
-            warn(c,
-                 "observation %zu is large, from %.3g to %.3g: scale it or "
-                 "give --observation_normalisation=true",
-                 i, x->min, x->max);
+    if (c->reward.n > 1) {
+        judge_observations(c, is_still, "never move");
+        judge_observations(c, is_large,
+                           "are large (scale them, or give "
+                           "--observation_normalisation=true)");
     }
     if (c->reward.n > 1 && !(c->reward.min < c->reward.max))
         warn(c, "every reward is %g: random actions learn nothing from it",
@@ -289,7 +312,8 @@ int check_task(const struct config *config) {
         print_figures(&c);
         judge(&c);
         if (!err && c.summary.ret.n == 0)
-            warn(&c, "no episode ended in %.1f s", c.seconds);
+            printf("%-10s no episode ended in %.1f s: give --max_seconds\n",
+                   "note", c.seconds);
         if (!err) compare(&c);
         if (err == -EDOM) warn(&c, "%s", c.why);
     } else {

@@ -68,6 +68,8 @@ another_model_is_refused_by_its_hash() {
     launcher=$!
     if ! within 30 has_updates "$run" 1; then
         not_ok "${FUNCNAME[0]}" "no updates: $(head -c 400 "$run.err")"
+        kill -TERM "$launcher"
+        finish "$launcher" 20
         return
     fi
     grep -q '^model [0-9a-f]\{16\}$' "$run/state" ||
@@ -175,7 +177,7 @@ a_task_can_be_looked_at() {
     check_says "$name: built in" 0 'nothing to warn' --check=multigoal
     check_says "$name: shared object" 0 'nothing to warn' \
         --check=counter --env="$plugins/plugin_good.so"
-    check_says "$name: warned about" 2 'never moves' \
+    check_says "$name: warned about" 2 'never move: 1' \
         --check="$plugins/plugin_still.so"
     check_says "$name: not finite" 3 'not finite' \
         --check="$plugins/plugin_nan.so"
