@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "actor/hash.h"
+#include "actor/tasks/mjcf.h"
 #include "common/exit_status.h"
 #include "common/log.h"
 
@@ -66,6 +68,13 @@ int mujoco_load(struct mujoco_model **model, const char *file, int frame_skip,
         snprintf(why, n, "%s: %s", path, error);
         free(shared);
         return -EBADMSG;
+    }
+    shared->hash = HASH_START;
+    err = mjcf_hash(&shared->hash, path);
+    if (err) {
+        snprintf(why, n, "%s: %s", path, strerror(-err));
+        mujoco_unload(shared);
+        return err == -ENOMEM ? err : -EBADMSG;
     }
     shared->frame_skip = frame_skip;
     shared->dt = shared->m->opt.timestep * frame_skip;

@@ -23,6 +23,7 @@ struct mujoco_model {
     int frame_skip; /* simulator steps a step */
     double dt;      /* s a step */
     uint64_t horizon;
+    uint64_t hash; /* of the MJCF file and what it names (mjcf.h) */
 
     /* filled by robot_load() for a task that is described, else 0 */
     const struct robot *robot; /* static storage */

@@ -66,6 +66,7 @@ static int quadruped_load(void **model, struct env_spec *spec,
         .horizon = shared->horizon,
         .n_stats = 1,
         .stat_names = {"net_displacement"}, // m, from the start to the end
+        .hash = shared->hash,
     };
     if (target_of(m) < 0) return 0;
     spec->stat_names[0] = "min_distance"; // m, to the target

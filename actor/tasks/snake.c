@@ -35,6 +35,7 @@ static int snake_load(void **model, struct env_spec *spec,
         .n_stats = 2,
         // m, of the centre of mass along x; 1: beyond the line
         .stat_names = {"max_forward", "crossed"},
+        .hash = shared->hash,
     };
     return 0;
 }
