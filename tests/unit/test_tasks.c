@@ -226,8 +226,9 @@ static void three_steps_agree_with_gymnasium(void **unused) {
     }
 }
 
-/* 10,000 random steps of each task are finite and sound, episodes end by the
- * horizon, and an end is terminal or truncated but not both. */
+/* 10,000 random steps of each task are finite and sound, within the room that
+ * the model has for contacts, episodes end by the horizon, and an end is
+ * terminal or truncated but not both. */
 static void ten_thousand_random_steps_are_finite(void **unused) {
     (void)unused;
     for (size_t i = 0; i < TASKS; i++) {
@@ -240,6 +241,8 @@ static void ten_thousand_random_steps_are_finite(void **unused) {
             const struct env_result result = random_step(&f, &rng, obs);
             assert_true(isfinite(result.reward));
             assert_false(result.unstable);
+            assert_int_equal(f.state->d->warning[mjWARN_CONTACTFULL].number, 0);
+            assert_int_equal(f.state->d->warning[mjWARN_CNSTRFULL].number, 0);
             assert_false(result.terminal && result.truncated);
             for (size_t k = 0; k < f.spec.obs_dim; k++)
                 assert_true(isfinite(obs[k]));
