@@ -397,10 +397,11 @@ static void a_blown_up_simulation_is_discarded(void **unused) {
         struct rollout r;
         struct batch batch;
         char why[256] = "";
-        strcpy(config.task, all[i].name);
+        snprintf(config.task, sizeof(config.task), "%s", all[i].name);
         assert_int_equal(
             rollout_init(&r, &config, RNG_TEST, 0, 0, why, sizeof(why)), 0);
-        assert_int_equal(batch_init(&batch, 2 * E, all[i].S, all[i].A), 0);
+        assert_int_equal(batch_init(&batch, (size_t)2 * E, all[i].S, all[i].A),
+                         0);
         struct mujoco_state *broken = r.states[1];
         broken->d->qvel[0] = 1e12;
         assert_int_equal(rollout_step(&r, &batch, why, sizeof(why)), 0);
