@@ -49,6 +49,7 @@ take_option() { # --name=value or --flag
     --robot) robot=${1#*=} ;;
     --env) env=${1#*=} ;;
     --init_from) init_from "${1#*=}" ;;
+    --model) model_file "${1#*=}" ;;
     --join | --index | --name | --lifeline | --evaluate | --status | \
         --check | --keep | --list_tasks)
         refuse "$name is not for a launch" ;;
@@ -61,6 +62,12 @@ init_from() { # RUN
     local from=''
     [[ -z $1 ]] || from=$(existing_run "$1") || exit 2
     options+=("--init_from=$from")
+}
+
+# Absolute for the same reason; a mistake is told before anything is built.
+model_file() { # FILE
+    [[ -z $1 || -r $1 ]] || refuse "cannot read the model $1: give an MJCF file"
+    options+=("--model=${1:+$(readlink -f -- "$1")}")
 }
 
 read_arguments() {

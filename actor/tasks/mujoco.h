@@ -40,11 +40,11 @@ struct mujoco_state {
 };
 
 /*
- * Load options->model where it names a file. Else load file ("swimmer.xml")
- * from options->data_dir, else from the folder of the
- * source tree, else from the installed one. Install handlers so that MuJoCo's
- * warnings are log lines, its fatal errors one log line and exit status 1, and
- * nothing is written to the working directory. horizon: the robot's own.
+ * Load options->model where it names a file; else file ("swimmer.xml") from
+ * options->data_dir, from the folder of the source tree, or from the installed
+ * one. Install handlers so that MuJoCo's warnings are log lines, its fatal
+ * errors one log line and exit status 1, and nothing is written to the working
+ * directory. horizon: the robot's own.
  *
  * Returns 0, -ENOENT, -EBADMSG (not a model) or -ENOMEM, with one line in why
  * (n bytes); nothing to unload on error.

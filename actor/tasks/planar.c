@@ -22,7 +22,7 @@ struct gait {
 };
 
 static size_t width(const mjModel *m) {
-    return (size_t)(m->nq - SKIPPED + m->nv);
+    return robot_state_width(m, SKIPPED);
 }
 
 static void observe(const struct mujoco_state *state, double *obs) {

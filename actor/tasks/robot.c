@@ -176,6 +176,10 @@ double *robot_observe_clipped(const double *x, size_t n, double limit,
     return obs;
 }
 
+size_t robot_state_width(const mjModel *m, size_t skip) {
+    return (size_t)m->nq - skip + (size_t)m->nv;
+}
+
 double *robot_observe_state(const struct mujoco_state *state, int skip,
                             double limit, double *obs) {
     const mjModel *m = state->model->m;

@@ -34,6 +34,11 @@ an_unknown_task_is_named() {
     gone "$work/task" || not_ok "${FUNCNAME[0]}" "processes stay behind"
 }
 
+a_model_that_is_not_there_is_named() {
+    refuses "${FUNCNAME[0]}" /nowhere.xml \
+        "$local_sh" hopper --no-install --model=/nowhere.xml
+}
+
 a_run_that_is_not_there_is_named() {
     refuses "${FUNCNAME[0]} to join" "$work/nowhere" \
         "$actor" --join="$work/nowhere" --run_dir="$work/nowhere"
@@ -104,6 +109,7 @@ a_full_disk_is_one_line() {
 
 no_option_is_guessed
 an_unknown_task_is_named
+a_model_that_is_not_there_is_named
 a_run_that_is_not_there_is_named
 a_folder_that_cannot_be_written_is_named
 a_busy_port_is_named
