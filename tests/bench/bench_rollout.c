@@ -80,7 +80,7 @@ static void bench_task(const char *task, size_t environments, double seconds) {
     rng_init(&rng, 1, RNG_TEST, 0, 0, 1);
     mlp_init(&bench.rollout.shape, phi, &rng);
 
-    printf("%-10s", task);
+    printf("%-15s", task);
     if (strcmp(task, "multigoal") != 0)
         printf(" simulator %.0f,", measure(simulate, &bench, seconds));
     printf(" task %.0f,", measure(step_task, &bench, seconds));
@@ -100,5 +100,8 @@ int main(int argc, char **argv) {
     bench_task("multigoal", 8, seconds);
     bench_task("swimmer", 8, seconds);
     bench_task("swimmer", 64, seconds);
+    bench_task("swimmer-finish", 8, seconds);
+    bench_task("quadruped-empty", 8, seconds);
+    bench_task("quadruped-maze", 8, seconds);
     return 0;
 }
