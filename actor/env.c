@@ -5,12 +5,26 @@
 
 #include "actor/tasks/tasks.h"
 
+// one a line
+// clang-format off
 static const struct env_class *const all[] = {
     &tasks_multigoal,
     &tasks_point_x,
     &tasks_point_y,
     &tasks_point_xy,
     &tasks_swimmer,
+    &tasks_hopper,
+    &tasks_half_cheetah,
+    &tasks_walker2d,
+    &tasks_ant,
+    &tasks_humanoid,
+    &tasks_reacher,
+    &tasks_pusher,
+    &tasks_pusher_planar,
+    &tasks_pusher_planar_x,
+    &tasks_pusher_planar_y,
+    &tasks_inverted_pendulum,
+    &tasks_inverted_double_pendulum,
     &tasks_swimmer_finish,
     &tasks_quadruped_empty,
     &tasks_quadruped_hall_wide,
@@ -19,6 +33,7 @@ static const struct env_class *const all[] = {
     &tasks_quadruped_maze,
     NULL,
 };
+// clang-format on
 
 const struct env_class *const *env_list(void) {
     return all;
