@@ -159,10 +159,11 @@ else
         sectors=$(count_sectors "$data/traces.csv")
     draw paths path.png "data='$data/traces.csv'; model='$data/model.csv'; \
         sectors='$sectors'"
-    if [[ -n $statistic ]]; then
+    [[ -z $statistic ]] ||
         write_statistic "$statistic" "${runs[@]}" >"$data/statistic.csv"
+    # a run of before progress.csv had it has none
+    if [[ -n $statistic ]] && grep -q , "$data/statistic.csv"; then
         line=$(sed -n 's/^threshold,\([^,]*\).*/\1/p' "$data/model.csv")
-        [[ $task != swimmer-finish ]] || line=2
         random=$(number_of "$run/evaluation-random.json" "mean_$statistic")
         draw statistic statistic.png "data='$data/statistic.csv'; \
             statistic='$statistic'; line='$line'; random='$random'"

@@ -119,6 +119,11 @@ void mujoco_position(const void *state, double xy[2]) {
     xy[1] = robot->d->qpos[1];
 }
 
+double mujoco_numeric(const mjModel *m, const char *name, double otherwise) {
+    const int i = mj_name2id(m, mjOBJ_NUMERIC, name);
+    return i < 0 ? otherwise : m->numeric_data[m->numeric_adr[i]];
+}
+
 void mujoco_centre(struct mujoco_state *state, double centre[3]) {
     mj_kinematics(state->model->m, state->d);
     mj_comPos(state->model->m, state->d);

@@ -65,6 +65,9 @@ void *mujoco_create_sized(void *model, size_t size);
 /* The first two coordinates. */
 void mujoco_position(const void *state, double xy[2]);
 
+/* The model's first <numeric> of that name, or otherwise. */
+double mujoco_numeric(const mjModel *m, const char *name, double otherwise);
+
 /*
  * centre out (3): m, of the first body and all that hangs on it, where the
  * coordinates stand now; MuJoCo's own lags a simulator step behind them.

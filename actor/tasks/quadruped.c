@@ -29,8 +29,7 @@ static int target_of(const mjModel *m) {
 
 /* The distance below which the arena counts a target as found, or 0. */
 static double threshold_of(const mjModel *m) {
-    const int i = mj_name2id(m, mjOBJ_NUMERIC, "threshold");
-    return i < 0 ? 0.0 : m->numeric_data[m->numeric_adr[i]];
+    return mujoco_numeric(m, "threshold", 0.0);
 }
 
 static double distance(const double a[2], const double b[2]) {

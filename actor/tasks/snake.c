@@ -11,8 +11,7 @@
 enum { FRAME_SKIP = 5, SKIPPED = 2 /* the middle's x and y */ };
 static const uint64_t default_horizon = 500;
 static const double reset_noise = 0.1;
-static const double finish = 2.0;       // m, along x
-static const double finish_bonus = 1.0; // a step beyond it
+static const double finish_bonus = 1.0; // a step beyond the line
 
 struct snake {
     struct mujoco_state robot; // first: mujoco_destroy() takes us
@@ -23,8 +22,8 @@ struct snake {
 static int snake_load(void **model, struct env_spec *spec,
                       const struct env_options *options, char *why, size_t n) {
     struct mujoco_model *shared = NULL;
-    int err = mujoco_load(&shared, "snake.xml", FRAME_SKIP, default_horizon,
-                          options, why, n);
+    int err = mujoco_load(&shared, "swimmer-finish.xml", FRAME_SKIP,
+                          default_horizon, options, why, n);
     if (err) return err;
     const mjModel *m = shared->m;
     *model = shared;
@@ -38,6 +37,11 @@ static int snake_load(void **model, struct env_spec *spec,
         .hash = shared->hash,
     };
     return 0;
+}
+
+static bool beyond_line(const struct snake *snake, double x) {
+    const mjModel *m = snake->robot.model->m;
+    return x > mujoco_numeric(m, "threshold", (double)INFINITY);
 }
 
 static void *snake_create(void *model) {
@@ -66,7 +70,7 @@ static void snake_step(void *state, const double *action, float *obs,
     mujoco_centre(&snake->robot, snake->centre);
     const double speed = (snake->centre[0] - x) / snake->robot.model->dt;
     result->reward =
-        fabs(speed) + (snake->centre[0] > finish ? finish_bonus : 0.0);
+        fabs(speed) + finish_bonus * beyond_line(snake, snake->centre[0]);
     snake->farthest = fmax(snake->farthest, snake->centre[0]);
     observe(snake, obs);
 }
@@ -74,7 +78,7 @@ static void snake_step(void *state, const double *action, float *obs,
 static void snake_statistics(const void *state, double *stats) {
     const struct snake *snake = state;
     stats[0] = snake->farthest;
-    stats[1] = snake->farthest > finish;
+    stats[1] = beyond_line(snake, snake->farthest);
 }
 
 static void snake_position(const void *state, double xy[2]) {

@@ -17,9 +17,9 @@ set key top left
 stats data using 1 nooutput
 ddpg = STATS_max
 level(text) = text eq "" ? NaN : real(text)
-plot data using ($1 == 0 ? $2 : NaN):3 with lines linewidth 1.5 \
+plot data using ($1 == 0 ? $2 : NaN):3 with linespoints linewidth 1.5 pointtype 7 pointsize 0.3 \
         linecolor rgb path_line title "soft Q-learning", \
-    "" using ($1 == 1 ? $2 : NaN):3 with lines linewidth 1.5 \
+    "" using ($1 == 1 ? $2 : NaN):3 with linespoints linewidth 1.5 pointtype 7 pointsize 0.3 \
         linecolor rgb "#e08a1e" title (ddpg > 0 ? "DDPG" : ""), \
     level(line) with lines linewidth 1.5 dashtype 2 linecolor rgb "#3c4043" \
         title (line eq "" ? "" : "to pass"), \

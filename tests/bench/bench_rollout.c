@@ -210,7 +210,10 @@ int main(int argc, char **argv) {
                                         "pusher",
                                         "inverted-pendulum",
                                         "inverted-double-pendulum",
-                                        "pusher-planar"};
+                                        "pusher-planar",
+                                        "swimmer-finish",
+                                        "quadruped-empty",
+                                        "quadruped-maze"};
     for (size_t i = 0; i < sizeof(tasks) / sizeof(*tasks); i++)
         bench_task(tasks[i], seconds);
     return 0;
