@@ -95,6 +95,11 @@ void mujoco_position(const void *state, double xy[2]) {
     xy[1] = robot->d->qpos[1];
 }
 
+void mujoco_scene(const void *state, struct env_scene *scene) {
+    const struct mujoco_state *robot = state;
+    *scene = (struct env_scene){robot->model->m, robot->d, robot->model->dt};
+}
+
 static double noise_on(struct rng *rng, double noise) {
     return noise * (2.0 * rng_uniform(rng) - 1.0);
 }

@@ -46,6 +46,7 @@ void *mujoco_create(void *model); /* struct mujoco_state */
 void mujoco_destroy(void *state);
 /* The first two coordinates. */
 void mujoco_position(const void *state, double xy[2]);
+void mujoco_scene(const void *state, struct env_scene *scene);
 
 /*
  * The model's initial state plus uniform noise on +-noise, on every coordinate

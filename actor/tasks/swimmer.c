@@ -67,4 +67,5 @@ const struct env_class tasks_swimmer = {
     .step = swimmer_step,
     .statistics = swimmer_statistics,
     .position = mujoco_position,
+    .scene = mujoco_scene,
 };
