@@ -7,6 +7,7 @@
 
 #include "actor/actor.h"
 #include "actor/evaluate.h"
+#include "actor/film.h"
 #include "common/config.h"
 #include "common/exit_status.h"
 #include "common/log.h"
@@ -33,6 +34,9 @@ int main(int argc, char **argv) {
     if (config.idle_priority) be_idle();
     if (config.evaluate[0] != '\0') {
         return evaluate_run(&config);
+    }
+    if (config.picture[0] != '\0') {
+        return film_task(&config);
     }
     lifecycle_raise_fd_limit();
     return actor_run(&config);

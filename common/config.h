@@ -142,6 +142,13 @@ struct config {
     char traces[CONFIG_PATH_LEN];     /* FILE.csv: episode,step,x,y,reward */
     char q_figure[CONFIG_PATH_LEN];   /* folder: q-<i>.csv (a1,a2,q) and actions-<i>.csv (a1,a2) for q_states; act_dim 2 only */
     char q_states[CONFIG_PATH_LEN];   /* observations, numbers by ',' and states by ':', e.g. "-2.5,0:0,0:2.5,2.5" */
+    char video[CONFIG_PATH_LEN];      /* FILE.mp4; "auto": RUN/video/<checkpoint>.mp4; "": none */
+    uint64_t video_episodes;          /* 3 */
+    char video_size[16];              /* pixels, "640x480"; of picture too */
+    double video_rate;                /* frames a second; 0: one a step */
+    char camera[CONFIG_NAME_LEN];     /* of the model, or "follow"; "": its first, else follow */
+    char picture[CONFIG_PATH_LEN];    /* FILE.png of the task, without a run too; "": none */
+    double picture_after;             /* s into an episode, 0.2 */
     char status[CONFIG_PATH_LEN];     /* learner: --status=RUN|ADDRESS, print and exit */
     bool print_config;                /* print the effective configuration, exit */
 };
