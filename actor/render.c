@@ -235,8 +235,8 @@ const unsigned char *render_draw(struct render *render, const void *state,
     mjv_updateScene(seen.model, (mjData *)seen.data, &render->option, NULL,
                     &render->camera, mjCAT_ALL, &render->scene);
     mjr_render(whole, &render->scene, &render->context);
-    mjr_overlay(mjFONT_NORMAL, mjGRID_TOPLEFT, whole, labels, values,
-                &render->context);
+    mjr_overlay(values[0] == '\0' ? mjFONT_BIG : mjFONT_NORMAL, mjGRID_TOPLEFT,
+                whole, labels, values, &render->context);
     mjr_readPixels(render->pixels, NULL, whole, &render->context);
     turn_over(render);
     return render->pixels;

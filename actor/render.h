@@ -40,8 +40,8 @@ double render_dt(const struct render *render);
 
 /*
  * state as it is now, with two columns of text, lines by '\n', in the upper
- * left corner. Returns pixels (H, W, 3), the top row first, valid until the
- * next call.
+ * left corner; labels without values are large. Returns pixels (H, W, 3), the
+ * top row first, valid until the next call.
  */
 const unsigned char *render_draw(struct render *render, const void *state,
                                  const char *labels, const char *values);
