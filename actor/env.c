@@ -5,10 +5,29 @@
 
 #include "actor/tasks/tasks.h"
 
+// one a line
+// clang-format off
 static const struct env_class *const all[] = {
-    &tasks_multigoal, &tasks_point_x, &tasks_point_y,
-    &tasks_point_xy,  &tasks_swimmer, NULL,
+    &tasks_multigoal,
+    &tasks_point_x,
+    &tasks_point_y,
+    &tasks_point_xy,
+    &tasks_swimmer,
+    &tasks_hopper,
+    &tasks_half_cheetah,
+    &tasks_walker2d,
+    &tasks_ant,
+    &tasks_humanoid,
+    &tasks_reacher,
+    &tasks_pusher,
+    &tasks_pusher_planar,
+    &tasks_pusher_planar_x,
+    &tasks_pusher_planar_y,
+    &tasks_inverted_pendulum,
+    &tasks_inverted_double_pendulum,
+    NULL,
 };
+// clang-format on
 
 const struct env_class *const *env_list(void) {
     return all;

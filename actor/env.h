@@ -18,6 +18,7 @@ struct env_options {
     const char *reward;   /* multigoal: "goals" or "gaussian"; NULL: "goals" */
     double start_sd;      /* multigoal: of the start around (0, 0), [0, 7] */
     const char *data_dir; /* folder of the MJCF files; NULL or "": built in */
+    const char *model; /* MJCF file in the task's place; NULL or "": its own */
 };
 
 struct env_spec {

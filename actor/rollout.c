@@ -44,7 +44,7 @@ static int load_task(struct rollout *r, const struct config *config, char *why,
                      size_t n) {
     r->class = env_find(config->task);
     if (!r->class) {
-        char names[256];
+        char names[512];
         env_names(names, sizeof(names));
         snprintf(why, n, "there is no task \"%s\": %s", config->task, names);
         return -EINVAL;
@@ -54,6 +54,7 @@ static int load_task(struct rollout *r, const struct config *config, char *why,
         .reward = config->multigoal_reward,
         .start_sd = config->multigoal_start_sd,
         .data_dir = config->models,
+        .model = config->model,
     };
     return r->class->load(&r->model, &r->spec, &options, why, n);
 }

@@ -5,6 +5,7 @@
 
 #include "actor/env.h"
 #include "common/policy.h"
+#include "common/stored.h"
 
 /*
  * The networks of a run's checkpoint, as far as playing and drawing need them.
@@ -12,21 +13,7 @@
  *
  *   S observation   A action   N rows of noise   P parameters
  */
-enum { SNAPSHOT_SOURCES = 8, SNAPSHOT_TWINS = 2 };
-
-/* Observations are shifted by mean and multiplied by scale; NULL: as they are.
- * Of "normal.count", "normal.mean" and "normal.m2". */
-struct snapshot_normal {
-    float *mean, *scale; /* (S) scale 1 / sqrt(m2 / count + 1e-8), or 1 */
-};
-
-/* One Q function: of twins the smaller counts. */
-struct snapshot_q {
-    struct mlp_shape shape;
-    size_t n_twins;
-    float *theta[SNAPSHOT_TWINS]; /* (P of shape) "q.*", "q2.*" */
-    struct snapshot_normal normal;
-};
+enum { SNAPSHOT_SOURCES = 8 };
 
 struct snapshot {
     char file[64];           /* "0000000001-000000015000.safetensors" */
@@ -36,10 +23,10 @@ struct snapshot {
     struct policy policy;    /* what plays; its arrays are the next three */
     float *phi;              /* (P of policy.shape) "f.*" */
     float *noise;            /* (N, A) "noise.set"; NULL: xi ~ N(0, I) */
-    struct snapshot_normal normal;
+    struct moments moments;  /* of observations; S 0: as they are */
     /* the run's own Q, or those it was composed of: "source0.q.*" ... */
     size_t n_sources;
-    struct snapshot_q sources[SNAPSHOT_SOURCES];
+    struct stored_q sources[SNAPSHOT_SOURCES];
 };
 
 /*

@@ -130,6 +130,7 @@ struct config {
     int progress;                     /* enum config_progress on stdout, auto */
     bool idle_priority;               /* actor: SCHED_IDLE */
     char models[CONFIG_PATH_LEN];     /* actor: folder of the MJCF files; "": the built-in path */
+    char model[CONFIG_PATH_LEN];      /* actor: MJCF file in the place of a MuJoCo task's own; "": its own */
     char ack_log[CONFIG_PATH_LEN];    /* actor: append "rank epoch seq rows" for each acknowledged batch; "": off */
     int lifeline;                     /* inherited descriptor; -1: none. End of file means stop */
     char log_level[8];                /* error|warn|info|debug */

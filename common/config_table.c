@@ -265,6 +265,8 @@ const struct config_option config_table[] = {
      .help = "actors take only time that nobody else wants"},
     {FIELD(models), CONFIG_TEXT, CONFIG_OF_PROCESS, ACTOR, "",
      .help = "folder of the MuJoCo models; empty: the project's"},
+    {FIELD(model), CONFIG_TEXT, CONFIG_OF_PROCESS, ACTOR, "",
+     .help = "MJCF file in the place of a MuJoCo task's own; empty: its own"},
     {FIELD(ack_log), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN | ACTOR, "",
      .help = "append a line for each acknowledged batch; empty: off"},
     {FIELD(lifeline), CONFIG_INT, CONFIG_OF_PROCESS, OWN | PEERS, "-1", -1,

@@ -278,13 +278,19 @@ static void begin(struct algorithm *alg, const struct batch *batch,
     }
     for (size_t k = 0; k < alg->n_sources; k++) {
         struct algorithm_source *source = &alg->sources[k];
-        const struct moments *seen = &source->moments;
+        const struct moments *seen = &source->q.moments;
         source->s = alg->n_q > 0 ? alg->s : batch->s;
-        if (!source->normalised) continue;
+        if (seen->S == 0) continue;
         policy_normalise(alg->source_s[k], batch->s, seen->shift, seen->scale,
                          rows, S);
         source->s = alg->source_s[k];
     }
+}
+
+/* Also as the float that the update divides by. */
+static bool temperature_holds(const struct algorithm *alg) {
+    const float alpha = (float)alg->temperature;
+    return isfinite(alpha) && alpha > 0.0f;
 }
 
 /* The automatic temperature, and what follows from the number of updates. */
@@ -346,6 +352,8 @@ int algorithm_update(struct algorithm *alg, const struct batch *batch,
     const bool ddpg = config->algorithm == ALGORITHM_DDPG;
     const bool proposed = alg->n_q > 0 && !ddpg && sampler_proposes(alg);
     begin(alg, batch, noise);
+    *what = "the temperature";
+    if (!temperature_holds(alg)) return -EDOM;
 
     if (alg->n_q > 0) pool_run(alg->pool, q_slice, alg); // VHAT, B, JQ
     *what = "the gradient of Q or its parameters";
@@ -371,5 +379,5 @@ int algorithm_update(struct algorithm *alg, const struct batch *batch,
     *what = "the loss of Q";
     if (!isfinite(figures->q_loss)) return -EDOM;
     *what = "the temperature";
-    return isfinite(alg->temperature) && alg->temperature > 0.0 ? 0 : -EDOM;
+    return temperature_holds(alg) ? 0 : -EDOM;
 }

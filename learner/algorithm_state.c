@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,7 +57,7 @@ static void place_state(struct algorithm *alg, struct algorithm_arena *arena) {
         alg->seen_next = algorithm_take(arena, alg->rows * S);
     }
     for (size_t k = 0; k < alg->n_sources; k++) {
-        if (!alg->sources[k].normalised) continue;
+        if (alg->sources[k].q.moments.S == 0) continue;
         alg->source_s[k] = algorithm_take(arena, alg->rows * S);
     }
 }
@@ -96,7 +97,7 @@ static int state_init(struct algorithm *alg) {
 static size_t most_units(const struct algorithm *alg) {
     size_t H = alg->f.shape.H;
     for (size_t k = 0; k < alg->n_sources; k++) {
-        H = larger(H, alg->sources[k].shape.H);
+        H = larger(H, alg->sources[k].q.shape.H);
     }
     return H;
 }
@@ -219,12 +220,31 @@ struct algorithm *algorithm_new(const struct config *config, size_t S, size_t A,
         algorithm_free(alg);
         return NULL;
     }
-    struct algorithm_source *own = &alg->sources[0];
+    struct stored_q *own = &alg->sources[0].q;
     alg->n_sources = 1;
     own->n = alg->n_q;
     own->shape = alg->q[0].shape;
     for (size_t i = 0; i < own->n; i++) own->theta[i] = alg->q[i].p;
     return alg;
+}
+
+/* A composition's Q functions. 0, -ENOMEM or -EINVAL. */
+static int read_sources(struct algorithm *alg,
+                        const struct algorithm_origin *origins, size_t n,
+                        char *why, size_t len) {
+    if (n > ALGORITHM_MOST_SOURCES) {
+        snprintf(why, len, "%zu runs are composed: at most %d", n,
+                 ALGORITHM_MOST_SOURCES);
+        return -EINVAL;
+    }
+    for (size_t k = 0; k < n; k++) {
+        const struct stored file = {origins[k].tensors, why, len};
+        alg->n_sources = k + 1; // algorithm_free() frees a half read one
+        int rc = stored_q_read(&file, &alg->sources[k].q, origins[k].prefix,
+                               alg->S, alg->A);
+        if (rc != 0) return rc == -EBADMSG ? -EINVAL : rc;
+    }
+    return 0;
 }
 
 int algorithm_new_composed(struct algorithm **out, const struct config *config,
@@ -234,7 +254,7 @@ int algorithm_new_composed(struct algorithm **out, const struct config *config,
     assert(n > 0 && threads > 0);
     struct algorithm *alg = configured(config, S, A);
     if (!alg) return -ENOMEM;
-    int rc = sources_read(alg, origins, n, why, len);
+    int rc = read_sources(alg, origins, n, why, len);
     if (rc == 0) rc = complete(alg, threads);
     if (rc != 0) {
         algorithm_free(alg);
@@ -251,7 +271,9 @@ void algorithm_free(struct algorithm *alg) {
         mlp_work_finish(&alg->slices[t].work);
         free(alg->slices[t].block);
     }
-    if (alg->n_q == 0) sources_finish(alg);
+    for (size_t k = 0; alg->n_q == 0 && k < alg->n_sources; k++) {
+        stored_q_finish(&alg->sources[k].q);
+    }
     moments_finish(&alg->moments);
     free(alg->slices);
     free(alg->parts);
@@ -333,5 +355,5 @@ const struct mlp_shape *algorithm_sampler_shape(const struct algorithm *alg) {
 }
 
 const struct mlp_shape *algorithm_q_shape(const struct algorithm *alg) {
-    return &alg->sources[0].shape;
+    return &alg->sources[0].q.shape;
 }

@@ -11,12 +11,13 @@
  */
 
 #include "common/mlp.h"
+#include "common/moments.h"
+#include "common/stored.h"
 #include "learner/algorithm.h"
-#include "learner/moments.h"
 #include "learner/network.h"
 #include "learner/pool.h"
 
-enum { ALGORITHM_MOST_Q = 2 };
+enum { ALGORITHM_MOST_Q = STORED_TWINS };
 
 /* Over a slice's rows, of one update. */
 struct algorithm_sums {
@@ -72,12 +73,8 @@ struct algorithm_slice {
  * has one a run.
  */
 struct algorithm_source {
-    size_t n;
-    struct mlp_shape shape;
-    float *theta[ALGORITHM_MOST_Q]; /* (P) borrowed of algorithm.q, or owned */
-    struct moments moments;         /* composition: of its observations */
-    bool normalised;
-    const float *s; /* (rows, S) the minibatch's states as it sees them */
+    struct stored_q q; /* its own; or its theta are borrowed of algorithm.q */
+    const float *s;    /* (rows, S) the minibatch's states as it sees them */
 };
 
 struct algorithm {
@@ -121,13 +118,6 @@ struct algorithm_arena {
 
 /* n floats, or NULL while counting. */
 float *algorithm_take(struct algorithm_arena *arena, size_t n);
-
-/* ---- sources.c: a composition's Q functions ---- */
-
-/* Read them into alg->sources; 0, -ENOMEM or -EINVAL with a line in why. */
-int sources_read(struct algorithm *alg, const struct algorithm_origin *origins,
-                 size_t n, char *why, size_t len);
-void sources_finish(struct algorithm *alg);
 
 /* ---- critic.c: Q, of twins the smaller, and its slope ---- */
 

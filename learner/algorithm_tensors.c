@@ -1,5 +1,7 @@
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -64,12 +66,14 @@ static void add_moments(struct list *list, const char *prefix,
 static void add_sources(struct list *list, struct algorithm *alg) {
     for (size_t k = 0; k < alg->n_sources; k++) {
         struct algorithm_source *source = &alg->sources[k];
-        char prefix[16];
+        char prefix[32];
         snprintf(prefix, sizeof(prefix), "source%zu.", k);
-        add_network(list, prefix, "q", &source->shape, source->theta[0]);
-        if (source->n > 1)
-            add_network(list, prefix, "q2", &source->shape, source->theta[1]);
-        if (source->normalised) add_moments(list, prefix, &source->moments);
+        add_network(list, prefix, "q", &source->q.shape, source->q.theta[0]);
+        if (source->q.n > 1)
+            add_network(list, prefix, "q2", &source->q.shape,
+                        source->q.theta[1]);
+        if (source->q.moments.S > 0)
+            add_moments(list, prefix, &source->q.moments);
     }
 }
 
@@ -152,6 +156,37 @@ static void take_entry(const struct tensors_entry *entry,
     memcpy(entry->data, tensors_find(file, name)->data, entry_bytes(entry));
 }
 
+/* Networks that saw normalised observations are of no use without. */
+static int check_normalised(const struct algorithm *alg,
+                            const struct tensors *file, char *why, size_t n) {
+    if (alg->moments.S > 0 || !tensors_find(file, "normal.mean")) return 0;
+    snprintf(why, n,
+             "its networks see normalised observations: give "
+             "observation_normalisation = true");
+    return -EINVAL;
+}
+
+/* Numbers of a file that would make an update read or compute nonsense. */
+static int check_numbers(const struct algorithm *alg,
+                         const struct tensors *file, char *why, size_t n) {
+    double alpha;
+    memcpy(&alpha, tensors_find(file, "temperature")->data, sizeof(alpha));
+    if (!isfinite(alpha) || alpha <= 0.0) {
+        snprintf(why, n, "temperature is %g, not above 0", alpha);
+        return -EINVAL;
+    }
+    if (!alg->noise_set) return 0;
+    uint64_t size;
+    const size_t rows = tensors_find(file, "noise.set")->shape[0];
+    memcpy(&size, tensors_find(file, "noise.size")->data, sizeof(size));
+    if (size < 1 || size > rows) {
+        snprintf(why, n, "noise.size is %" PRIu64 ", not in [1, %zu]", size,
+                 rows);
+        return -EINVAL;
+    }
+    return 0;
+}
+
 int algorithm_load(struct algorithm *alg, const struct tensors *tensors,
                    char *why, size_t n) {
     struct tensors_entry own[ALGORITHM_MAX_TENSORS];
@@ -160,10 +195,17 @@ int algorithm_load(struct algorithm *alg, const struct tensors *tensors,
     for (size_t i = 0; i < count; i++) {
         if (check_entry(&own[i], tensors, own[i].name, why, n)) return -EINVAL;
     }
+    if (check_normalised(alg, tensors, why, n) ||
+        check_numbers(alg, tensors, why, n)) {
+        return -EINVAL;
+    }
     for (size_t i = 0; i < count; i++) {
         take_entry(&own[i], tensors, own[i].name);
     }
     if (alg->moments.S > 0) moments_refresh(&alg->moments);
+    for (size_t k = 0; alg->n_q == 0 && k < alg->n_sources; k++) {
+        moments_refresh(&alg->sources[k].q.moments);
+    }
     return 0;
 }
 
@@ -195,12 +237,7 @@ int algorithm_init_from(struct algorithm *alg, const struct tensors *tensors,
     struct tensors_entry from_entries[ALGORITHM_MAX_TENSORS];
     struct list to = {.entries = to_entries}, from = {.entries = from_entries};
     const size_t count = list_beginnings(alg, tensors, parts, &to, &from);
-    if (alg->moments.S == 0 && tensors_find(tensors, "normal.mean") != NULL) {
-        snprintf(why, n,
-                 "its networks see normalised observations: give "
-                 "observation_normalisation = true");
-        return -EINVAL;
-    }
+    if (check_normalised(alg, tensors, why, n)) return -EINVAL;
     for (size_t i = 0; i < count; i++) {
         if (check_entry(&to_entries[i], tensors, from_entries[i].name, why, n))
             return -EINVAL;

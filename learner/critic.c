@@ -57,9 +57,10 @@ static void source_slope(const struct algorithm_source *source, size_t S,
                          size_t A, struct algorithm_slice *at, const float *a,
                          size_t N) {
     const float *s = source->s + at->from * S;
-    slope(at, &source->shape, source->theta[0], s, a, N, at->q_fixed, at->g);
-    if (source->n == 1) return;
-    slope(at, &source->shape, source->theta[1], s, a, N, at->other_q,
+    slope(at, &source->q.shape, source->q.theta[0], s, a, N, at->q_fixed,
+          at->g);
+    if (source->q.n == 1) return;
+    slope(at, &source->q.shape, source->q.theta[1], s, a, N, at->other_q,
           at->other_g);
     for (size_t j = 0; j < at->B * N; j++) {
         if (!is_smaller(at->other_q[j], at->q_fixed[j])) continue;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -40,6 +41,12 @@ static double temperature_of(const struct checkpoint *checkpoint,
     return alpha;
 }
 
+/* Alike as far as differs() prints them: nobody can give an automatic
+ * temperature to its last bit. */
+static bool same_alpha(double x, double y) {
+    return fabs(x - y) <= 1e-5 * fmax(x, y);
+}
+
 static int differs(char *why, size_t n, const char *run, const char *option,
                    double there, double here) {
     snprintf(why, n,
@@ -71,7 +78,7 @@ static int check_source(const struct checkpoint *first,
         return -EINVAL;
     }
     const double alpha = temperature_of(source, options);
-    if (alpha != config->alpha)
+    if (!same_alpha(alpha, config->alpha))
         return differs(why, n, run, "alpha", alpha, config->alpha);
     if (options->gamma != config->gamma)
         return differs(why, n, run, "gamma", options->gamma, config->gamma);
@@ -122,8 +129,10 @@ static int open_sources(struct origin *origin, const struct config *config,
 int origin_open(struct origin *origin, const struct config *config, char *why,
                 size_t n) {
     struct config options;
-    if (config->algorithm == ALGORITHM_COMPOSE)
-        return open_sources(origin, config, why, n);
+    if (config->algorithm == ALGORITHM_COMPOSE) {
+        const int rc = open_sources(origin, config, why, n);
+        if (rc != 0) return rc;
+    }
     if (config->init_from[0] == '\0') return 0;
     return read_run(&origin->init, &options, config->init_from, why, n);
 }

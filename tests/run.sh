@@ -6,7 +6,7 @@
 # Installs what is missing, builds (also with ASan and UBSan), runs the unit
 # suites and the system tests with real processes in both builds, and shellcheck,
 # and prints each part's seconds. --all adds the slow proofs of
-# tests/system/slow/. The last line is `N passed, N failed, N skipped`; the exit
+# tests/system/slow/ and tests/parity.sh. The last line is `N passed, N failed, N skipped`; the exit
 # status is 0 only when nothing failed. CI=true makes warnings errors.
 #
 # A system test is a script tests/system/*.sh with a #! line: run from the
@@ -223,6 +223,7 @@ part 'system tests with ASan and UBSan' sanitised tests/system/*.sh \
     tests/chaos/*.sh
 part 'shellcheck' shellchecks
 if [[ $all == yes ]]; then
-    part 'slow proofs' scripts slow build "$slow_limit" tests/system/slow/*.sh
+    part 'slow proofs' scripts slow build "$slow_limit" tests/system/slow/*.sh \
+        tests/parity.sh
 fi
 finish

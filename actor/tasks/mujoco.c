@@ -22,8 +22,17 @@ static void on_error(const char *text) {
 }
 
 static int find_model(char *path, size_t n, const char *file,
-                      const char *folder, char *why, size_t why_n) {
+                      const struct env_options *options, char *why,
+                      size_t why_n) {
     const char *folders[] = {MUJOCO_MODELS, MUJOCO_MODELS_INSTALLED, NULL};
+    const char *folder = options->data_dir;
+    if (options->model && options->model[0] != '\0') {
+        int len = snprintf(path, n, "%s", options->model);
+        if (len > 0 && (size_t)len < n && access(path, R_OK) == 0) return 0;
+        snprintf(why, why_n, "cannot read the model %s: give an MJCF file",
+                 options->model);
+        return -ENOENT;
+    }
     if (folder && folder[0] != '\0') folders[0] = folder, folders[1] = NULL;
     for (size_t i = 0; folders[i]; i++) {
         int len = snprintf(path, n, "%s/%s", folders[i], file);
@@ -41,7 +50,7 @@ int mujoco_load(struct mujoco_model **model, const char *file, int frame_skip,
     mju_user_error = on_error;
 
     char path[1024], error[256] = "";
-    int err = find_model(path, sizeof(path), file, options->data_dir, why, n);
+    int err = find_model(path, sizeof(path), file, options, why, n);
     if (err) return err;
     struct mujoco_model *shared = calloc(1, sizeof(*shared));
     if (!shared) {
@@ -114,7 +123,12 @@ void mujoco_reset(struct mujoco_state *state, struct rng *rng, double noise) {
     state->steps = 0;
 }
 
-static bool went_wrong(const mjData *d) {
+/* MuJoCo looks at the state where a step begins: the last one's end is ours. */
+static bool went_wrong(const mjModel *m, const mjData *d) {
+    for (int i = 0; i < (int)m->nq; i++)
+        if (mju_isBad(d->qpos[i])) return true;
+    for (int i = 0; i < (int)m->nv; i++)
+        if (mju_isBad(d->qvel[i])) return true;
     return d->warning[mjWARN_BADQPOS].number > 0 ||
            d->warning[mjWARN_BADQVEL].number > 0 ||
            d->warning[mjWARN_BADQACC].number > 0 ||
@@ -135,7 +149,7 @@ void mujoco_step(struct mujoco_state *state, const double *action,
     state->steps++;
 
     *result = (struct env_result){0};
-    result->unstable = went_wrong(d);
+    result->unstable = went_wrong(m, d);
     result->truncated =
         result->unstable || state->steps >= state->model->horizon;
 }

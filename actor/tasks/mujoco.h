@@ -14,22 +14,34 @@
  * environment, control in double, and the signs of a simulation gone wrong. A
  * robot's file adds its observation, its reward and its end.
  */
+enum { MUJOCO_LANDMARKS = 3 };
+
+struct robot; /* actor/tasks/robot.h */
+
 struct mujoco_model {
     mjModel *m;     /* owned */
     int frame_skip; /* simulator steps a step */
     double dt;      /* s a step */
     uint64_t horizon;
+
+    /* filled by robot_load() for a task that is described, else 0 */
+    const struct robot *robot; /* static storage */
+    const void *own;           /* robot->own, or what load() put in its place */
+    size_t obs_dim;
+    int landmark[MUJOCO_LANDMARKS]; /* bodies, as robot->landmarks names them */
 };
 
 struct mujoco_state {
     const struct mujoco_model *model; /* borrowed */
     mjData *d;                        /* owned */
     uint64_t steps;                   /* of the running episode */
+    double *obs; /* (obs_dim) the last observation; NULL without a robot */
 };
 
 /*
- * Load file ("swimmer.xml") from options->data_dir, else from the folder of the
- * source tree, else from the installed one; install handlers so that MuJoCo's
+ * Load options->model where it names a file. Else load file ("swimmer.xml")
+ * from options->data_dir, else from the folder of the
+ * source tree, else from the installed one. Install handlers so that MuJoCo's
  * warnings are log lines, its fatal errors one log line and exit status 1, and
  * nothing is written to the working directory. horizon: the robot's own.
  *
@@ -57,8 +69,9 @@ void mujoco_reset(struct mujoco_state *state, struct rng *rng, double noise);
 /*
  * Scale action (m->nu) from [-1, 1] to each motor's range and simulate
  * frame_skip steps. Fills *result: truncated at the horizon; unstable, with
- * truncated, when MuJoCo found a bad number and reset the data by itself (the
- * observation is then worthless). Reward 0, not terminal.
+ * truncated, when MuJoCo found a bad number and reset the data by itself, or
+ * left one in the state (the observation is then worthless). Reward 0, not
+ * terminal.
  */
 void mujoco_step(struct mujoco_state *state, const double *action,
                  struct env_result *result);

@@ -7,5 +7,12 @@
 extern const struct env_class tasks_multigoal;
 extern const struct env_class tasks_point_x, tasks_point_y, tasks_point_xy;
 extern const struct env_class tasks_swimmer;
+extern const struct env_class tasks_hopper, tasks_half_cheetah, tasks_walker2d;
+extern const struct env_class tasks_ant, tasks_humanoid;
+extern const struct env_class tasks_reacher, tasks_pusher;
+extern const struct env_class tasks_pusher_planar, tasks_pusher_planar_x,
+    tasks_pusher_planar_y;
+extern const struct env_class tasks_inverted_pendulum,
+    tasks_inverted_double_pendulum;
 
 #endif

@@ -1,177 +1,82 @@
 #include "learner/algorithm.h"
 #include "learner/algorithm_state.h"
 #include "tests/unit/test.h"
+#include "tests/unit/training.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { S = 3, A = 2, ROWS = 10, UNITS = 24 };
-
-static struct config small_config(void) {
-    struct config config;
-    config_defaults(&config);
-    config.seed = 4;
-    config.units = UNITS;
-    config.minibatch = ROWS;
-    config.particles_fixed = 5;
-    config.particles_moved = 7;
-    config.value_particles = 9;
-    config.alpha = 0.5;
-    config.gamma = 0.9;
-    config.reward_scale = 2.0;
-    config.learning_rate_q = 1e-3;
-    config.learning_rate_f = 1e-3;
-    config.learning_rate_end = 1.0;
-    config.sampler_average = 0.0;
-    config.target_every = 7;
-    return config;
-}
-
-struct learner {
-    struct algorithm *alg;
-    struct algorithm_noise noise;
-    struct batch batch;
-    struct rng rng;
-    struct algorithm_figures figures;
-};
-
-static void learner_init(struct learner *learner, const struct config *config,
-                         size_t threads) {
-    learner->alg = algorithm_new(config, S, A, threads);
-    assert_non_null(learner->alg);
-    assert_int_equal(algorithm_noise_init(&learner->noise, learner->alg), 0);
-    assert_int_equal(batch_init(&learner->batch, ROWS, S, A), 0);
-    rng_init(&learner->rng, 1, RNG_TEST, 0, 0, 0);
-}
-
-static void learner_finish(struct learner *learner) {
-    algorithm_free(learner->alg);
-    algorithm_noise_finish(&learner->noise);
-    batch_finish(&learner->batch);
-}
-
-/* n updates on minibatches that depend on the generator's counter alone. */
-static void learner_run(struct learner *learner, size_t n) {
-    struct batch *batch = &learner->batch;
-    const char *what = NULL;
-    batch->n = ROWS;
-    for (size_t i = 0; i < n; i++) {
-        rng_fill_normal(&learner->rng, batch->s, (size_t)ROWS * S);
-        rng_fill_uniform(&learner->rng, batch->a, (size_t)ROWS * A, -1, 1);
-        rng_fill_normal(&learner->rng, batch->r, ROWS);
-        rng_fill_normal(&learner->rng, batch->next, (size_t)ROWS * S);
-        for (size_t b = 0; b < ROWS; b++)
-            batch->flags[b] = b % 4 == 0 ? BATCH_TERMINAL : 0;
-        algorithm_noise_draw(&learner->noise, learner->alg, &learner->rng);
-        assert_int_equal(algorithm_update(learner->alg, batch, &learner->noise,
-                                          &learner->figures, &what),
-                         0);
-    }
-}
-
-static size_t entry_values(const struct tensors_entry *entry) {
-    size_t n = 1;
-    for (size_t i = 0; i < entry->rank; i++) n *= entry->shape[i];
-    return n;
-}
-
-/* Largest difference over all tensors of two learners. */
-static float largest_difference(struct learner *x, struct learner *y) {
-    struct tensors_entry of_x[ALGORITHM_MAX_TENSORS];
-    struct tensors_entry of_y[ALGORITHM_MAX_TENSORS];
-    const size_t n = algorithm_tensors(x->alg, of_x);
-    float largest = 0.0f;
-    assert_int_equal(algorithm_tensors(y->alg, of_y), n);
-    for (size_t t = 0; t < n; t++) {
-        if (of_x[t].type != TENSORS_F32) continue;
-        const float *p = of_x[t].data, *q = of_y[t].data;
-        for (size_t i = 0; i < entry_values(&of_x[t]); i++) {
-            const float difference = fabsf(p[i] - q[i]);
-            assert_true(isfinite(difference));
-            largest = fmaxf(largest, difference);
-        }
-    }
-    return largest;
-}
-
-static const struct tensors_entry *find(const struct tensors_entry *entries,
-                                        size_t n, const char *name) {
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(entries[i].name, name) == 0) return &entries[i];
-    fail_msg("no tensor %s", name);
-    return NULL;
-}
+enum { S = TRAINING_S, A = TRAINING_A };
+enum { ROWS = TRAINING_ROWS, UNITS = TRAINING_UNITS };
 
 /* The same arguments give the same bits. */
 static void an_update_is_a_function_of_its_arguments(void **state) {
     (void)state;
-    const struct config config = small_config();
+    const struct config config = training_config();
     for (size_t threads = 1; threads <= 2; threads++) {
-        struct learner x, y;
-        learner_init(&x, &config, threads);
-        learner_init(&y, &config, threads);
-        learner_run(&x, 20);
-        learner_run(&y, 20);
-        assert_close(largest_difference(&x, &y), 0.0f, 0.0f);
+        struct training x, y;
+        training_init(&x, &config, threads);
+        training_init(&y, &config, threads);
+        training_run(&x, 20);
+        training_run(&y, 20);
+        assert_close(training_difference(&x, &y), 0.0f, 0.0f);
         assert_memory_equal(&x.figures, &y.figures, sizeof(x.figures));
-        learner_finish(&x);
-        learner_finish(&y);
+        training_finish(&x);
+        training_finish(&y);
     }
 }
 
 /* How the minibatch is split changes rounding only. */
 static void threads_agree_to_rounding(void **state) {
     (void)state;
-    struct config config = small_config();
+    struct config config = training_config();
     for (size_t i = 0; i < 4; i++) {
         const size_t threads = 2 + i / 2;
-        struct learner x, y;
+        struct training x, y;
         config.twin_q = i % 2 == 1;
-        learner_init(&x, &config, 1);
-        learner_init(&y, &config, threads);
-        learner_run(&x, 3);
-        learner_run(&y, 3);
+        training_init(&x, &config, 1);
+        training_init(&y, &config, threads);
+        training_run(&x, 3);
+        training_run(&y, 3);
         // Adam's first steps turn the sign of a tiny gradient into a whole
         // step, so a few weights may differ by more than the sums do
-        assert_close(largest_difference(&x, &y), 0.0f, 1e-4f);
+        assert_close(training_difference(&x, &y), 0.0f, 1e-4f);
         assert_close((float)y.figures.q_loss, (float)x.figures.q_loss, 1e-4f);
         assert_close((float)y.figures.stein_norm, (float)x.figures.stein_norm,
                      1e-4f);
-        learner_finish(&x);
-        learner_finish(&y);
+        training_finish(&x);
+        training_finish(&y);
     }
 }
 
 /* The first step of Adam: Q's output bias goes the rate's length downhill. */
 static void the_first_q_step_goes_downhill(void **state) {
     (void)state;
-    struct config config = small_config();
+    struct config config = training_config();
     config.gamma = 0.0;
-    struct learner x;
+    struct training x;
     struct tensors_entry entries[ALGORITHM_MAX_TENSORS];
-    learner_init(&x, &config, 1);
-    learner_run(&x, 1);
+    training_init(&x, &config, 1);
+    training_run(&x, 1);
     const size_t n = algorithm_tensors(x.alg, entries);
-    const float b3 = *(const float *)find(entries, n, "q.b3")->data;
+    const float b3 = *(const float *)training_find(entries, n, "q.b3")->data;
     // gamma 0: the target is the scaled reward
     double r = 0.0;
     for (size_t b = 0; b < ROWS; b++) r += 2.0 * (double)x.batch.r[b] / ROWS;
     assert_close((float)x.figures.target_mean, (float)r, 1e-5f);
     const float sign = x.figures.target_mean > x.figures.q_mean ? 1.0f : -1.0f;
     assert_close(b3, sign * 1e-3f, 1e-6f);
-    learner_finish(&x);
+    training_finish(&x);
 }
 
 /* With gamma 0 and one reward for all, Q learns that number. */
 static void q_learns_the_reward(void **state) {
     (void)state;
-    struct config config = small_config();
+    struct config config = training_config();
     config.gamma = 0.0;
-    struct learner x;
+    struct training x;
     const char *what = NULL;
-    learner_init(&x, &config, 1);
+    training_init(&x, &config, 1);
     x.batch.n = ROWS;
     for (size_t i = 0; i < 1500; i++) {
         rng_fill_normal(&x.rng, x.batch.s, (size_t)ROWS * S);
@@ -186,136 +91,114 @@ static void q_learns_the_reward(void **state) {
             algorithm_update(x.alg, &x.batch, &x.noise, &x.figures, &what), 0);
     }
     assert_true(x.figures.q_loss < 0.02);
-    learner_finish(&x);
+    training_finish(&x);
 }
 
 /* Qbar is Q as it was at the last multiple of target_every. */
 static void the_target_is_copied_on_time(void **state) {
     (void)state;
-    const struct config config = small_config();
-    struct learner x;
+    const struct config config = training_config();
+    struct training x;
     struct tensors_entry entries[ALGORITHM_MAX_TENSORS];
     float initial[UNITS * UNITS];
-    learner_init(&x, &config, 1);
+    training_init(&x, &config, 1);
     const size_t n = algorithm_tensors(x.alg, entries);
-    const float *q = find(entries, n, "q.w2")->data;
-    const float *target = find(entries, n, "q_target.w2")->data;
+    const float *q = training_find(entries, n, "q.w2")->data;
+    const float *target = training_find(entries, n, "q_target.w2")->data;
     memcpy(initial, q, sizeof(initial));
-    learner_run(&x, 6);
+    training_run(&x, 6);
     assert_memory_equal(target, initial, sizeof(initial));
     assert_true(memcmp(q, initial, sizeof(initial)) != 0);
-    learner_run(&x, 1);
+    training_run(&x, 1);
     assert_memory_equal(target, q, sizeof(initial));
-    learner_run(&x, 1);
+    training_run(&x, 1);
     assert_true(memcmp(target, q, sizeof(initial)) != 0);
-    learner_finish(&x);
+    training_finish(&x);
 }
 
 /* Polyak: Qbar goes a share of the way to Q every update. */
 static void the_target_may_follow_smoothly(void **state) {
     (void)state;
-    struct config config = small_config();
+    struct config config = training_config();
     config.target_rate = 0.1;
-    struct learner x;
+    struct training x;
     struct tensors_entry entries[ALGORITHM_MAX_TENSORS];
-    learner_init(&x, &config, 1);
+    training_init(&x, &config, 1);
     const size_t n = algorithm_tensors(x.alg, entries);
-    const float *q = find(entries, n, "q.w2")->data;
-    const float *target = find(entries, n, "q_target.w2")->data;
+    const float *q = training_find(entries, n, "q.w2")->data;
+    const float *target = training_find(entries, n, "q_target.w2")->data;
     double expected = (double)q[5];
     for (size_t i = 0; i < 10; i++) {
-        learner_run(&x, 1);
+        training_run(&x, 1);
         expected += 0.1 * ((double)q[5] - expected);
         assert_close(target[5], (float)expected, 1e-6f);
     }
     assert_true(fabsf(target[5] - q[5]) > 1e-4f);
-    learner_finish(&x);
+    training_finish(&x);
 }
 
 /* sum_t decay^(n-t) phi_t over sum_t decay^(n-t), for the first 5 updates. */
 static void the_acting_sampler_is_the_unbiased_mean(void **state) {
     (void)state;
-    struct config config = small_config();
+    struct config config = training_config();
     config.sampler_average = 0.8;
-    struct learner x;
+    struct training x;
     struct tensors_entry entries[ALGORITHM_MAX_TENSORS];
     double sum = 0.0, weights = 0.0;
-    learner_init(&x, &config, 1);
+    training_init(&x, &config, 1);
     const size_t n = algorithm_tensors(x.alg, entries);
-    const float *phi = find(entries, n, "f_train.w2")->data;
-    const float *acting = find(entries, n, "f.w2")->data;
+    const float *phi = training_find(entries, n, "f_train.w2")->data;
+    const float *acting = training_find(entries, n, "f.w2")->data;
     assert_close(acting[3], phi[3], 0.0f); // untrained: the same
     for (size_t i = 0; i < 5; i++) {
-        learner_run(&x, 1);
+        training_run(&x, 1);
         sum = 0.8 * sum + (double)phi[3];
         weights = 0.8 * weights + 1.0;
         assert_close(acting[3], (float)(sum / weights), 1e-6f);
     }
-    learner_finish(&x);
+    training_finish(&x);
 }
 
 /* sampler_average 0: what acts is what trains. */
 static void without_averaging_the_sampler_itself_acts(void **state) {
     (void)state;
-    const struct config config = small_config();
-    struct learner x;
+    const struct config config = training_config();
+    struct training x;
     struct tensors_entry entries[ALGORITHM_MAX_TENSORS];
-    learner_init(&x, &config, 1);
-    learner_run(&x, 3);
+    training_init(&x, &config, 1);
+    training_run(&x, 3);
     const size_t n = algorithm_tensors(x.alg, entries);
-    const float *phi = find(entries, n, "f_train.ws")->data;
+    const float *phi = training_find(entries, n, "f_train.ws")->data;
     assert_memory_equal(algorithm_policy(x.alg).phi, phi,
                         sizeof(float) *
                             mlp_parameters(algorithm_sampler_shape(x.alg)));
-    learner_finish(&x);
-}
-
-/* A copy of x's tensors in memory of its own, as a file would give them. */
-static void copy_tensors(struct tensors *copy, struct algorithm *alg) {
-    struct tensors_entry *entries =
-        calloc(ALGORITHM_MAX_TENSORS, sizeof(*entries));
-    assert_non_null(entries);
-    *copy = (struct tensors){.entries = entries};
-    copy->n = algorithm_tensors(alg, entries);
-    for (size_t i = 0; i < copy->n; i++) {
-        const size_t bytes = entry_values(&entries[i]) *
-                             (entries[i].type == TENSORS_F32 ? 4 : 8);
-        void *data = malloc(bytes);
-        assert_non_null(data);
-        memcpy(data, entries[i].data, bytes);
-        entries[i].data = data;
-    }
-}
-
-static void free_copy(struct tensors *copy) {
-    for (size_t i = 0; i < copy->n; i++) free(copy->entries[i].data);
-    free(copy->entries);
+    training_finish(&x);
 }
 
 static void check_continuing(bool twin_q) {
-    struct config config = small_config();
+    struct config config = training_config();
     config.twin_q = twin_q;
     config.sampler_average = 0.9;
     config.max_updates = 50;
     config.learning_rate_end = 0.1;
-    struct learner x, y;
+    struct training x, y;
     struct tensors saved;
     char why[200] = "";
-    learner_init(&x, &config, 2);
-    learner_run(&x, 17);
-    copy_tensors(&saved, x.alg);
+    training_init(&x, &config, 2);
+    training_run(&x, 17);
+    training_copy(&saved, &x);
     config.seed = 99; // everything must come from the file
-    learner_init(&y, &config, 2);
+    training_init(&y, &config, 2);
     assert_int_equal(algorithm_load(y.alg, &saved, why, sizeof(why)), 0);
     assert_int_equal(algorithm_updates(y.alg), 17);
     y.rng = x.rng;
-    learner_run(&x, 17);
-    learner_run(&y, 17);
-    assert_close(largest_difference(&x, &y), 0.0f, 0.0f);
+    training_run(&x, 17);
+    training_run(&y, 17);
+    assert_close(training_difference(&x, &y), 0.0f, 0.0f);
     assert_int_equal(algorithm_updates(y.alg), 34);
-    free_copy(&saved);
-    learner_finish(&x);
-    learner_finish(&y);
+    training_free_copy(&saved);
+    training_finish(&x);
+    training_finish(&y);
 }
 
 /* Saved and loaded into a fresh learner, training goes on bit for bit. */
@@ -328,83 +211,76 @@ static void a_checkpoint_continues_bit_for_bit(void **state) {
 /* A file of one Q does not start twins; a file of twins starts one Q. */
 static void twins_need_a_checkpoint_of_twins(void **state) {
     (void)state;
-    struct config config = small_config();
-    struct learner one, two;
+    struct config config = training_config();
+    struct training one, two;
     struct tensors of_one, of_two;
     char why[200] = "";
-    learner_init(&one, &config, 1);
+    training_init(&one, &config, 1);
     config.twin_q = true;
-    learner_init(&two, &config, 1);
-    copy_tensors(&of_one, one.alg);
-    copy_tensors(&of_two, two.alg);
+    training_init(&two, &config, 1);
+    training_copy(&of_one, &one);
+    training_copy(&of_two, &two);
     assert_int_equal(of_two.n, of_one.n + 2 * MLP_TENSORS + 2);
     assert_int_equal(algorithm_load(two.alg, &of_one, why, sizeof(why)),
                      -EINVAL);
     assert_string_equal(why, "no tensor q2.ws (3, 24)");
     assert_int_equal(algorithm_load(one.alg, &of_two, why, sizeof(why)), 0);
-    free_copy(&of_one);
-    free_copy(&of_two);
-    learner_finish(&one);
-    learner_finish(&two);
+    training_free_copy(&of_one);
+    training_free_copy(&of_two);
+    training_finish(&one);
+    training_finish(&two);
 }
 
 /* A file of another shape is refused by name and both shapes; nothing changes.
  */
 static void a_wrong_checkpoint_is_refused_in_words(void **state) {
     (void)state;
-    struct config config = small_config();
-    struct learner x, y;
+    struct config config = training_config();
+    struct training x, y;
     struct tensors saved;
     char why[200] = "";
-    learner_init(&x, &config, 1);
-    copy_tensors(&saved, x.alg);
+    training_init(&x, &config, 1);
+    training_copy(&saved, &x);
     config.units = 25;
-    learner_init(&y, &config, 1);
+    training_init(&y, &config, 1);
     assert_int_equal(algorithm_load(y.alg, &saved, why, sizeof(why)), -EINVAL);
     assert_string_equal(why, "tensor f.ws is (3, 24), not (3, 25)");
     saved.n--; // "updates", the last
     assert_int_equal(algorithm_load(x.alg, &saved, why, sizeof(why)), -EINVAL);
     assert_string_equal(why, "no tensor updates ()");
     saved.n++;
-    free_copy(&saved);
-    learner_finish(&x);
-    learner_finish(&y);
+    training_free_copy(&saved);
+    training_finish(&x);
+    training_finish(&y);
 }
 
 /* A NaN in the reward or in the parameters ends the update with its name. */
 static void non_finite_numbers_are_found(void **state) {
     (void)state;
-    const struct config config = small_config();
-    struct learner x;
+    const struct config config = training_config();
+    struct training x;
     struct tensors_entry entries[ALGORITHM_MAX_TENSORS];
     const char *what = NULL;
-    learner_init(&x, &config, 2);
-    learner_run(&x, 1);
+    training_init(&x, &config, 2);
+    training_run(&x, 1);
     x.batch.r[ROWS - 1] = INFINITY;
     assert_int_equal(
         algorithm_update(x.alg, &x.batch, &x.noise, &x.figures, &what), -EDOM);
     assert_string_equal(what, "the gradient of Q or its parameters");
-    learner_finish(&x);
+    training_finish(&x);
 
-    learner_init(&x, &config, 2);
-    learner_run(&x, 1);
+    training_init(&x, &config, 2);
+    training_run(&x, 1);
     const size_t n = algorithm_tensors(x.alg, entries);
-    ((float *)find(entries, n, "f_train.b3")->data)[0] = NAN;
+    ((float *)training_find(entries, n, "f_train.b3")->data)[0] = NAN;
     assert_int_equal(
         algorithm_update(x.alg, &x.batch, &x.noise, &x.figures, &what), -EDOM);
     assert_string_equal(what, "the sampler's gradient or its parameters");
-    learner_finish(&x);
-}
-
-/* One parameter vector of a learner: its tensors lie in a row. */
-static const float *vector_of(struct learner *x, const char *first) {
-    struct tensors_entry entries[ALGORITHM_MAX_TENSORS];
-    const size_t n = algorithm_tensors(x->alg, entries);
-    return find(entries, n, first)->data;
+    training_finish(&x);
 }
 
 /* Mean target of the last minibatch from (ROWS, 9) values of the proposals. */
-static double mean_target(const struct learner *x, const struct config *config,
+static double mean_target(const struct training *x, const struct config *config,
                           const float *values) {
     const size_t V = config->value_particles;
     double sum = 0.0;
@@ -424,21 +300,21 @@ static double mean_target(const struct learner *x, const struct config *config,
 static void the_target_of_twins_is_of_the_minimum(void **state) {
     (void)state;
     enum { V = 9 };
-    struct config config = small_config();
+    struct config config = training_config();
     config.seed = 3; // at 4 one Q is the smaller everywhere
     config.twin_q = true;
-    struct learner x;
+    struct training x;
     struct mlp_work work = {0};
     float q1[ROWS * V], q2[ROWS * V], least[ROWS * V];
     test_fill_nan(q1, ROWS * V);
     test_fill_nan(q2, ROWS * V);
-    learner_init(&x, &config, 1);
-    learner_run(&x, 3); // the targets are the first Q still
+    training_init(&x, &config, 1);
+    training_run(&x, 3); // the targets are the first Q still
     const struct mlp_shape *shape = algorithm_q_shape(x.alg);
     assert_int_equal(mlp_work_init(&work, shape, ROWS * V, ROWS), 0);
-    mlp_forward(shape, q1, vector_of(&x, "q_target.ws"), x.batch.next,
+    mlp_forward(shape, q1, training_vector(&x, "q_target.ws"), x.batch.next,
                 x.noise.proposals, ROWS, V, 1, &work);
-    mlp_forward(shape, q2, vector_of(&x, "q2_target.ws"), x.batch.next,
+    mlp_forward(shape, q2, training_vector(&x, "q2_target.ws"), x.batch.next,
                 x.noise.proposals, ROWS, V, 1, &work);
     for (size_t i = 0; i < ROWS * V; i++) least[i] = fminf(q1[i], q2[i]);
     const float expected = (float)mean_target(&x, &config, least);
@@ -446,28 +322,28 @@ static void the_target_of_twins_is_of_the_minimum(void **state) {
     assert_true(mean_target(&x, &config, q1) > (double)expected + 1e-3);
     assert_true(mean_target(&x, &config, q2) > (double)expected + 1e-3);
     mlp_work_finish(&work);
-    learner_finish(&x);
+    training_finish(&x);
 }
 
 /* g is the slope of whichever Q is the smaller at that particle. */
 static void the_score_of_twins_is_the_smaller_ones(void **state) {
     (void)state;
     enum { K = 5, N = ROWS * K };
-    struct config config = small_config();
+    struct config config = training_config();
     config.seed = 3; // at 4 one Q is the smaller everywhere
     config.twin_q = true;
-    struct learner x;
+    struct training x;
     struct mlp_work work = {0};
     float q[2][N], slope[2][N * A], ones[N];
     size_t taken[2] = {0};
     for (size_t i = 0; i < N; i++) ones[i] = 1.0f;
-    learner_init(&x, &config, 1);
-    learner_run(&x, 1);
+    training_init(&x, &config, 1);
+    training_run(&x, 1);
     const struct mlp_shape *shape = algorithm_q_shape(x.alg);
     const struct algorithm_slice *at = &x.alg->slices[0];
     assert_int_equal(mlp_work_init(&work, shape, N, ROWS), 0);
     for (size_t i = 0; i < 2; i++) { // the Q that was just moved, as f saw it
-        const float *p = vector_of(&x, i == 0 ? "q.ws" : "q2.ws");
+        const float *p = training_vector(&x, i == 0 ? "q.ws" : "q2.ws");
         test_fill_nan(q[i], N);
         test_fill_nan(slope[i], (size_t)N * A);
         mlp_forward(shape, q[i], p, x.batch.s, at->fixed_a, ROWS, K, 0, &work);
@@ -485,44 +361,46 @@ static void the_score_of_twins_is_the_smaller_ones(void **state) {
     }
     assert_true(taken[0] > 0 && taken[1] > 0);
     mlp_work_finish(&work);
-    learner_finish(&x);
+    training_finish(&x);
 }
 
 /* Each twin has a start, an Adam and a target copy of its own. */
 static void twins_learn_side_by_side(void **state) {
     (void)state;
     enum { BYTES = UNITS * UNITS * sizeof(float) };
-    struct config config = small_config();
+    struct config config = training_config();
     config.twin_q = true;
-    struct learner x, one;
-    learner_init(&x, &config, 1);
+    struct training x, one;
+    training_init(&x, &config, 1);
     config.twin_q = false;
-    learner_init(&one, &config, 1);
-    const float *q = vector_of(&x, "q.w2"), *q2 = vector_of(&x, "q2.w2");
-    const float *target = vector_of(&x, "q2_target.w2");
-    assert_memory_equal(q, vector_of(&one, "q.w2"), BYTES);
-    assert_memory_equal(vector_of(&x, "f.w2"), vector_of(&one, "f.w2"), BYTES);
+    training_init(&one, &config, 1);
+    const float *q = training_vector(&x, "q.w2"),
+                *q2 = training_vector(&x, "q2.w2");
+    const float *target = training_vector(&x, "q2_target.w2");
+    assert_memory_equal(q, training_vector(&one, "q.w2"), BYTES);
+    assert_memory_equal(training_vector(&x, "f.w2"),
+                        training_vector(&one, "f.w2"), BYTES);
     assert_true(memcmp(q, q2, BYTES) != 0);
     assert_memory_equal(target, q2, BYTES);
-    learner_run(&x, 1);
-    assert_close(fabsf(vector_of(&x, "q.b3")[0]), 1e-3f, 1e-6f);
-    assert_close(fabsf(vector_of(&x, "q2.b3")[0]), 1e-3f, 1e-6f);
+    training_run(&x, 1);
+    assert_close(fabsf(training_vector(&x, "q.b3")[0]), 1e-3f, 1e-6f);
+    assert_close(fabsf(training_vector(&x, "q2.b3")[0]), 1e-3f, 1e-6f);
     assert_true(memcmp(target, q2, BYTES) != 0);
-    learner_run(&x, 6);
+    training_run(&x, 6);
     assert_memory_equal(target, q2, BYTES);
-    learner_finish(&x);
-    learner_finish(&one);
+    training_finish(&x);
+    training_finish(&one);
 }
 
 /* More threads than rows still gives every slice a row. */
 static void more_threads_than_rows_work(void **state) {
     (void)state;
-    const struct config config = small_config();
-    struct learner x;
-    learner_init(&x, &config, 3 * ROWS);
-    learner_run(&x, 2);
+    const struct config config = training_config();
+    struct training x;
+    training_init(&x, &config, 3 * ROWS);
+    training_run(&x, 2);
     assert_true(isfinite(x.figures.q_loss));
-    learner_finish(&x);
+    training_finish(&x);
 }
 
 int main(void) {

@@ -172,6 +172,76 @@ static void many_rows_equal_single_rows(void **state) {
     mlp_work_finish(&work);
 }
 
+/* d y / d x, every output by every input, against central differences. */
+static void jacobian_matches_finite_differences(void **state) {
+    struct net *net = *state;
+    float jacobian[B * N * Y * X];
+    const float eps = 1e-4f;
+    test_fill_nan(jacobian, B * N * Y * X);
+    mlp_forward(&shape, net->y, net->p, net->s, net->x, B, N, 0, &net->work);
+    mlp_jacobian(&shape, jacobian, net->p, B, N, &net->work);
+    for (size_t r = 0; r < B * N; r++) {
+        for (size_t i = 0; i < X; i++) {
+            double y[2][Y];
+            float x[X], at[2];
+            for (size_t side = 0; side < 2; side++) {
+                memcpy(x, net->x + r * X, sizeof(x));
+                at[side] = x[i] += side ? eps : -eps;
+                forward_in_double(y[side], net->p, net->s + r / N * S, x);
+            }
+            for (size_t k = 0; k < Y; k++) {
+                const double slope =
+                    (y[1][k] - y[0][k]) / ((double)at[1] - (double)at[0]);
+                assert_close(jacobian[(r * Y + k) * X + i], (float)slope,
+                             1e-3f);
+            }
+        }
+    }
+}
+
+/* More tangents than one chunk holds give what one particle at a time gives. */
+static void many_jacobians_equal_single_ones(void **state) {
+    enum { STATES = 3, EACH = 200, ROWS = STATES * EACH }; // 1800 tangents
+    static float x[ROWS * X], y[ROWS * Y], s[STATES * S];
+    static float jacobian[ROWS * Y * X];
+    struct net *net = *state;
+    struct mlp_work work, single;
+    assert_int_equal(mlp_work_init(&work, &shape, ROWS, STATES), 0);
+    assert_int_equal(mlp_work_init(&single, &shape, X, 1), 0);
+    test_fill_normal(x, (size_t)ROWS * X, 9);
+    test_fill_normal(s, (size_t)STATES * S, 10);
+    test_fill_nan(jacobian, (size_t)ROWS * Y * X);
+    mlp_forward(&shape, y, net->p, s, x, STATES, EACH, 0, &work);
+    mlp_jacobian(&shape, jacobian, net->p, STATES, EACH, &work);
+    for (size_t r = 0; r < ROWS; r++) {
+        float one[Y], alone[Y * X];
+        test_fill_nan(alone, (size_t)Y * X);
+        mlp_forward(&shape, one, net->p, s + r / EACH * S, x + r * X, 1, 1, 0,
+                    &single);
+        mlp_jacobian(&shape, alone, net->p, 1, 1, &single);
+        for (size_t i = 0; i < Y * X; i++)
+            assert_close(jacobian[r * Y * X + i], alone[i], 1e-5f);
+    }
+    mlp_work_finish(&work);
+    mlp_work_finish(&single);
+}
+
+/* mlp_backward() afterwards gives the bits that it gives without. */
+static void jacobian_leaves_the_activations(void **state) {
+    struct net *net = *state;
+    float jacobian[B * N * Y * X], dx[2][B * N * X], dp[2][P_MAX] = {{0}};
+    for (size_t with = 0; with < 2; with++) {
+        test_fill_nan(dx[with], B * N * X);
+        mlp_forward(&shape, net->y, net->p, net->s, net->x, B, N, 0,
+                    &net->work);
+        if (with) mlp_jacobian(&shape, jacobian, net->p, B, N, &net->work);
+        mlp_backward(&shape, dp[with], dx[with], net->dy, net->p, net->s,
+                     net->x, B, N, &net->work);
+    }
+    assert_memory_equal(dx[1], dx[0], sizeof(dx[0]));
+    assert_memory_equal(dp[1], dp[0], sizeof(dp[0]));
+}
+
 /* Xavier: each block within +-sqrt(6 / (in + out)) and close to it; biases 0.
  */
 static void initial_weights_fill_their_blocks_bounds(void **state) {
@@ -222,6 +292,12 @@ int main(void) {
         cmocka_unit_test_setup_teardown(parameter_gradient_accumulates, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(many_rows_equal_single_rows, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(jacobian_matches_finite_differences,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(many_jacobians_equal_single_ones, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(jacobian_leaves_the_activations, setup,
                                         teardown),
         cmocka_unit_test(initial_weights_fill_their_blocks_bounds),
         cmocka_unit_test(blas_is_safe_for_threads),

@@ -145,6 +145,91 @@ static void bandwidth_survives_nan(void **state) {
     svgd_bandwidth(h, d2, dims, scratch);
 }
 
+/* The two-set formula in double with j = i left out, one state. D out (K, A).
+ */
+static void one_set_in_double(double *D, const float *x, const float *g,
+                              double h, double alpha, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        D[i * A] = D[i * A + 1] = 0.0;
+        for (size_t j = 0; j < n; j++) {
+            double d2 = 0.0;
+            if (j == i) continue;
+            for (size_t d = 0; d < A; d++) {
+                const double apart =
+                    (double)x[j * A + d] - (double)x[i * A + d];
+                d2 += apart * apart;
+            }
+            for (size_t d = 0; d < A; d++) {
+                const double apart =
+                    (double)x[j * A + d] - (double)x[i * A + d];
+                D[i * A + d] += exp(-d2 / h) *
+                                ((double)g[j * A + d] - alpha * 2 / h * apart) /
+                                (double)(n - 1);
+            }
+        }
+    }
+}
+
+/* One set: the sum over the others, by K - 1; also for the least set, two. */
+static void one_set_leaves_out_the_diagonal(void **state) {
+    (void)state;
+    enum { MOST = 6, STATES = 3 };
+    const float h[STATES] = {0.3f, 0.9f, 2.0f}, alpha = 0.6f;
+    for (size_t k = 2; k <= MOST; k++) {
+        const struct svgd_dims n = {
+            .B = STATES, .K = k, .M = k, .A = A, .one_set = true};
+        float x[STATES * MOST * A], g[STATES * MOST * A];
+        float D[STATES * MOST * A], d2[STATES * MOST * MOST], scratch[SCRATCH];
+        assert_true(svgd_scratch_len(n) <= SCRATCH);
+        test_fill_normal(x, STATES * k * A, k);
+        test_fill_normal(g, STATES * k * A, 10 + k);
+        test_fill_nan(D, STATES * MOST * A);
+        test_fill_nan(d2, STATES * MOST * MOST);
+        test_fill_nan(scratch, SCRATCH);
+        svgd_distances(d2, x, x, n, scratch);
+        svgd_direction(D, x, x, g, d2, h, alpha, n, scratch);
+        for (size_t b = 0; b < STATES; b++) {
+            double expected[MOST * A];
+            one_set_in_double(expected, x + b * k * A, g + b * k * A,
+                              (double)h[b], (double)alpha, k);
+            for (size_t i = 0; i < k * A; i++)
+                assert_close(D[b * k * A + i], (float)expected[i], 2e-5f);
+        }
+    }
+}
+
+/* Points 0, 1, 3, 7: pairs 1, 4, 9, 16, 36, 49, each twice. The median is 9;
+ * with the four zeros of the diagonal it would be 4. */
+static void one_set_has_a_median_without_zeros(void **state) {
+    (void)state;
+    const struct svgd_dims n = {
+        .B = 1, .K = 4, .M = 4, .A = 1, .one_set = true};
+    const float x[] = {0.0f, 1.0f, 3.0f, 7.0f};
+    float h = NAN, d2[16], scratch[16];
+    assert_true(svgd_scratch_len(n) <= 16);
+    test_fill_nan(scratch, 16);
+    svgd_distances(d2, x, x, n, scratch);
+    svgd_bandwidth(&h, d2, n, scratch);
+    assert_close(h, 9.0f / logf(4.0f), 1e-5f);
+}
+
+/* Two particles 1 apart: the median is 1, and D is the other one's pull and
+ * push alone, not halved. */
+static void a_set_of_two_by_hand(void **state) {
+    (void)state;
+    const struct svgd_dims n = {
+        .B = 1, .K = 2, .M = 2, .A = 1, .one_set = true};
+    const float x[] = {0.0f, 1.0f}, g[] = {3.0f, -1.0f};
+    float h = NAN, d2[4], D[2] = {NAN, NAN}, scratch[8];
+    svgd_distances(d2, x, x, n, scratch);
+    svgd_bandwidth(&h, d2, n, scratch);
+    assert_close(h, 1.0f / logf(2.0f), 1e-6f);
+    svgd_direction(D, x, x, g, d2, &h, 0.5f, n, scratch);
+    // kappa = exp(-log 2) = 1/2, 2 alpha / h = log 2
+    assert_close(D[0], 0.5f * (-1.0f - logf(2.0f)), 1e-6f);
+    assert_close(D[1], 0.5f * (3.0f + logf(2.0f)), 1e-6f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(direction_matches_finite_differences),
@@ -154,6 +239,9 @@ int main(void) {
         cmocka_unit_test(bandwidth_is_the_sorted_median),
         cmocka_unit_test(bandwidth_has_a_floor),
         cmocka_unit_test(bandwidth_survives_nan),
+        cmocka_unit_test(one_set_leaves_out_the_diagonal),
+        cmocka_unit_test(one_set_has_a_median_without_zeros),
+        cmocka_unit_test(a_set_of_two_by_hand),
     };
     return cmocka_run_group_tests_name("svgd", tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-#ifndef LEARNER_MOMENTS_H
-#define LEARNER_MOMENTS_H
+#ifndef COMMON_MOMENTS_H
+#define COMMON_MOMENTS_H
 
 #include <stddef.h>
 

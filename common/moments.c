@@ -1,4 +1,4 @@
-#include "learner/moments.h"
+#include "common/moments.h"
 
 #include <errno.h>
 #include <math.h>
