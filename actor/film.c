@@ -147,7 +147,7 @@ static int set_up(struct film *film, const struct config *config,
                      why, n);
     if (err) return err;
     film->rate = config->video_rate > 0.0 ? config->video_rate
-                                          : 1.0 / render_dt(film->render);
+                                          : video_rate(render_dt(film->render));
     return 0;
 }
 

@@ -17,7 +17,11 @@
 
 extern char **environ;
 
-enum { LEAST = 16 /* pixels */, LOOK_EVERY = 100 /* ms, at *stop */ };
+enum {
+    LEAST = 16 /* pixels */,
+    MOST_A_SECOND = 60,
+    LOOK_EVERY = 100 /* ms, at *stop */
+};
 
 int video_size(const char *text, size_t *width, size_t *height) {
     unsigned w, h;
@@ -29,6 +33,10 @@ int video_size(const char *text, size_t *width, size_t *height) {
     *width = w;
     *height = h;
     return 0;
+}
+
+double video_rate(double dt) {
+    return 1.0 / (dt * fmax(1.0, ceil(1.0 / (dt * MOST_A_SECOND) - 1e-6)));
 }
 
 uint64_t video_due(uint64_t steps, double dt, double rate) {

@@ -30,6 +30,10 @@ struct video {
 /* "640x480" into W and H, both even and in [16, VIDEO_MOST]; 0 or -EINVAL. */
 int video_size(const char *text, size_t *width, size_t *height);
 
+/* Frames a second that a video of steps of dt (s) has: one a step, or one
+ * every so many where that would be more than 60. */
+double video_rate(double dt);
+
 /*
  * Frames that a video of rate (1/s) has shown after so many steps of dt (s)
  * each: the first one at the start, then each when its time has come.

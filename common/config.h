@@ -146,7 +146,7 @@ struct config {
     char video[CONFIG_PATH_LEN];      /* FILE.mp4; "auto": RUN/video/<checkpoint>.mp4; "": none */
     uint64_t video_episodes;          /* 3 */
     char video_size[16];              /* pixels, "640x480"; of picture too */
-    double video_rate;                /* frames a second; 0: one a step */
+    double video_rate;                /* frames a second; 0: one a step, 60 at most */
     char camera[CONFIG_NAME_LEN];     /* of the model, or "follow"; "": its first, else follow */
     char picture[CONFIG_PATH_LEN];    /* FILE.png of the task, without a run too; "": none */
     double picture_after;             /* s into an episode, 0.2 */

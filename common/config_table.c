@@ -297,7 +297,7 @@ const struct config_option config_table[] = {
      "640x480", .help = "of video and picture, in pixels, both even"},
     {FIELD(video_rate), CONFIG_REAL, CONFIG_OF_EVALUATION, OWN | ACTOR, "0", 0,
      1000, .unit = "1/s",
-     .help = "frames a second of real time; 0: one a step"},
+     .help = "frames a second of real time; 0: one a step, 60 at most"},
     {FIELD(camera), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | ACTOR, "",
      .help = "of the model; follow: one that follows the robot; empty: the "
              "model's first, else follow"},

@@ -79,6 +79,16 @@ static void a_size_is_two_even_numbers(void **unused) {
         assert_int_equal(video_size(wrong[i], &w, &h), -EINVAL);
 }
 
+/* A frame a step, up to 60 a second: of faster ones every second, third ... */
+static void a_rate_fits_the_step(void **unused) {
+    (void)unused;
+    assert_close((float)video_rate(0.2), 5.0f, 1e-4f);
+    assert_close((float)video_rate(0.04), 25.0f, 1e-4f);
+    assert_close((float)video_rate(1.0 / 60.0), 60.0f, 1e-4f);
+    assert_close((float)video_rate(0.015), 33.33333f, 1e-4f);
+    assert_close((float)video_rate(0.008), 41.66667f, 1e-4f);
+}
+
 /* One frame a step at the step's own rate; at others real time is kept. */
 static void frames_keep_the_time(void **unused) {
     (void)unused;
@@ -188,6 +198,7 @@ static void stopping_leaves_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(a_size_is_two_even_numbers),
+        cmocka_unit_test(a_rate_fits_the_step),
         cmocka_unit_test(frames_keep_the_time),
         cmocka_unit_test(an_unfinished_file_has_another_name),
         cmocka_unit_test_setup_teardown(no_ffmpeg_is_said, set_up, tear_down),
