@@ -25,6 +25,12 @@ static const struct env_class *const all[] = {
     &tasks_pusher_planar_y,
     &tasks_inverted_pendulum,
     &tasks_inverted_double_pendulum,
+    &tasks_swimmer_finish,
+    &tasks_quadruped_empty,
+    &tasks_quadruped_hall_wide,
+    &tasks_quadruped_hall_narrow,
+    &tasks_quadruped_umaze,
+    &tasks_quadruped_maze,
     NULL,
 };
 // clang-format on

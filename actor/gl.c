@@ -115,7 +115,7 @@ static const char *open_osmesa(struct gl *gl) {
     if (!find_osmesa(gl->library, &osmesa))
         return "libOSMesa.so.8 lacks functions";
     gl->context = osmesa.create_context(OSMESA_RGBA, 24, 8, 0, NULL);
-    static_assert(sizeof(gl->unused) == 4 * OSMESA_SIDE * OSMESA_SIDE,
+    static_assert(sizeof(gl->unused) == (size_t)4 * OSMESA_SIDE * OSMESA_SIDE,
                   "a picture of four bytes a pixel");
     if (!gl->context ||
         !osmesa.make_current(gl->context, gl->unused, GL_UNSIGNED_BYTE,

@@ -15,8 +15,6 @@
 #include <time.h>
 #include <unistd.h>
 
-extern char **environ;
-
 enum {
     LEAST = 16 /* pixels */,
     MOST_A_SECOND = 60,

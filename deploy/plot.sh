@@ -1,9 +1,14 @@
 #!/bin/bash
 # Draws a run's figures from its files into RUN/figures: learning.png, for the
-# multigoal task trajectories.png and q.png, for others path.png. What must be
-# played for them and is missing or of an older checkpoint is played first.
+# multigoal task trajectories.png and q.png, for others path.png, and where the
+# paper judges a task by a number of its own (the farthest it came, the nearest
+# to its target ...) statistic.png. What must be played for them and is missing
+# or of an older checkpoint is played first.
 #
-#   deploy/plot.sh RUN
+#   deploy/plot.sh RUN [RUN ...]
+#
+# Further runs of the same task, other seeds or DDPG, are lines of the first
+# one's statistic.png.
 #
 # Exit status: 0, or 1 when a figure could not be drawn.
 set -u
@@ -33,15 +38,91 @@ count_episodes() { # of a trace file, at most `shown`
         END { n = 0; for (e in seen) n++; print n }' "$1"
 }
 
+# What a task's model shows from above, one a line: wall,x,y,half x,half y,
+# target,x,y,0,0 or threshold,m,0,0,0.
+read_model() { # task
+    local folder
+    folder=$(option_of "$run/config.ini" models)
+    awk '
+        function attribute(name) {
+            return match($0, name "=\"[^\"]*\"") ? substr($0, \
+                RSTART + length(name) + 2, RLENGTH - length(name) - 3) : ""
+        }
+        { split(attribute("pos"), at, " "); split(attribute("size"), half, " ") }
+        / class="wall"/ { print "wall," at[1] "," at[2] "," half[1] "," half[2] }
+        / name="target"/ { print "target," at[1] "," at[2] ",0,0" }
+        / name="threshold"/ { print "threshold," attribute("data") ",0,0,0" }
+    ' "${folder:-$here/../actor/models}/$1.xml" 2>/dev/null
+}
+
+# The first of the task's numbers that a figure of the paper shows, or nothing.
+statistic_of() { # evaluation.json
+    local name
+    for name in max_forward min_distance net_displacement; do
+        [[ -z $(number_of "$1" "mean_$name") ]] || echo "$name"
+    done | head -n 1
+}
+
+# method,steps,value by runs, a line between two: a farthest and a nearest are
+# those so far, the others are means of the episodes since the row before.
+write_statistic() { # name, run...
+    local name=$1 column=stat_mean r method
+    shift
+    case $name in
+    max_*) column=stat_greatest ;;
+    min_*) column=stat_least ;;
+    esac
+    for r; do
+        method=$(option_of "$r/config.ini" algorithm)
+        awk -F, -v column="$column" -v name="$name" -v method="$method" '
+            NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+            !at[column] || $at[column] == "" { next }
+            { x = $at[column] }
+            seen && name ~ /^max_/ && x + 0 < best + 0 { x = best }
+            seen && name ~ /^min_/ && x + 0 > best + 0 { x = best }
+            { seen = 1; best = x
+                print (method == "ddpg") "," $at["steps"] "," x }
+            END { print "" }
+        ' "$r/progress.csv"
+    done
+}
+
+# Into how many of 8 sectors the episodes of a trace file went, those that came
+# a metre far.
+count_sectors() {
+    awk -F, -v most="$shown" '
+        NR == 1 || !NF || $1 >= most { next }
+        $2 == 0 { x[$1] = $3; y[$1] = $4 }
+        { dx[$1] = $3 - x[$1]; dy[$1] = $4 - y[$1] }
+        END {
+            for (e in dx)
+                if (dx[e] ^ 2 + dy[e] ^ 2 >= 1) {
+                    turn = atan2(dy[e], dx[e]) / 6.283185307179586 + 1
+                    sector[int(8 * turn + 0.5) % 8] = 1
+                }
+            for (s in sector) n++
+            print n + 0
+        }' "$1"
+}
+
 case ${1-} in
 --help | -h) help "$0" ;;
-'' | -*) refuse 'usage: deploy/plot.sh RUN' ;;
+'' | -*) refuse 'usage: deploy/plot.sh RUN [RUN ...]' ;;
 esac
-run=$(existing_run "$1") || exit 2
+runs=()
+for run; do
+    run=$(existing_run "$run") || exit 2
+    case $run in *"'"*) refuse "gnuplot cannot take the ' in $run" ;; esac
+    runs+=("$run")
+done
 command -v gnuplot >/dev/null || refuse 'gnuplot is missing (Debian: gnuplot-nox)'
-case $run in *"'"*) refuse "gnuplot cannot take the ' in $run" ;; esac
+run=${runs[0]}
 data=$run/figures/data
 task=$(option_of "$run/config.ini" task)
+for other in "${runs[@]}"; do
+    [[ $(option_of "$other/config.ini" task) == "$task" ]] ||
+        refuse "one task a figure: $other is not $task"
+done
 mkdir -p -- "$data" || exit 2
 failed=0
 
@@ -71,6 +152,20 @@ if [[ $task == multigoal ]]; then
     draw trajectories trajectories.png "data='$data/traces.csv'; reward='$reward'"
     draw q q.png "folder='$data'"
 else
-    draw paths path.png "data='$data/traces.csv'"
+    read_model "$task" >"$data/model.csv"
+    statistic=$(statistic_of "$run/evaluation.json")
+    sectors=''
+    [[ $statistic != net_displacement ]] ||
+        sectors=$(count_sectors "$data/traces.csv")
+    draw paths path.png "data='$data/traces.csv'; model='$data/model.csv'; \
+        sectors='$sectors'"
+    if [[ -n $statistic ]]; then
+        write_statistic "$statistic" "${runs[@]}" >"$data/statistic.csv"
+        line=$(sed -n 's/^threshold,\([^,]*\).*/\1/p' "$data/model.csv")
+        [[ $task != swimmer-finish ]] || line=2
+        random=$(number_of "$run/evaluation-random.json" "mean_$statistic")
+        draw statistic statistic.png "data='$data/statistic.csv'; \
+            statistic='$statistic'; line='$line'; random='$random'"
+    fi
 fi
 exit $failed

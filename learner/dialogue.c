@@ -329,7 +329,10 @@ static void on_episodes(struct learner *learner,
     if (episodes->epoch == peer->incarnation) {
         for (uint32_t i = 0; i < episodes->n; i++) {
             if (episodes->first + i < *next) continue;
-            progress_episode(&learner->progress, episodes->list[i].ret);
+            const struct wire_episode *episode = &episodes->list[i];
+            progress_episode(&learner->progress, episode->ret);
+            if (episode->n_stats > 0)
+                progress_statistic(&learner->progress, episode->stats[0]);
             *next = episodes->first + i + 1;
         }
     }

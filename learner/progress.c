@@ -13,7 +13,8 @@
 static const char header[] =
     "seconds,updates,steps,updates_per_second,steps_per_second,episodes,"
     "mean_return,q_loss,q_mean,target_mean,stein_norm,q_gradient,f_gradient,"
-    "stored,present,staleness,alpha,entropy,negative,degenerate\n";
+    "stored,present,staleness,alpha,entropy,negative,degenerate,"
+    "stat_mean,stat_least,stat_greatest\n";
 static const double line_every = 5.0;
 
 /* Copy the rows of at most `updates` updates from in to out; remembers the
@@ -89,6 +90,15 @@ void progress_episode(struct progress *progress, double ret) {
     progress->returns[progress->episodes++ % PROGRESS_EPISODES] = ret;
 }
 
+void progress_statistic(struct progress *progress, double x) {
+    struct progress_statistic *statistic = &progress->statistic;
+    const bool first = statistic->n == 0;
+    statistic->n++;
+    statistic->sum += x;
+    statistic->least = first ? x : fmin(statistic->least, x);
+    statistic->greatest = first ? x : fmax(statistic->greatest, x);
+}
+
 double progress_mean_return(const struct progress *progress) {
     const size_t n = progress->episodes < PROGRESS_EPISODES
                          ? (size_t)progress->episodes
@@ -136,6 +146,7 @@ void progress_row(struct progress *progress, const struct progress_now *now) {
     FILE *csv = progress->csv;
     const struct progress_now *last = &progress->row;
     const struct progress_mean *mean = &progress->mean;
+    const struct progress_statistic *statistic = &progress->statistic;
     const double elapsed = now->seconds - last->seconds;
     const double n = (double)mean->n;
 
@@ -159,6 +170,9 @@ void progress_row(struct progress *progress, const struct progress_now *now) {
     field(csv, mean->sum.entropy / n, isfinite(mean->sum.entropy / n));
     field(csv, mean->sum.negative / n, mean->n > 0);
     field(csv, mean->sum.degenerate / n, mean->n > 0);
+    field(csv, statistic->sum / (double)statistic->n, statistic->n > 0);
+    field(csv, statistic->least, statistic->n > 0);
+    field(csv, statistic->greatest, statistic->n > 0);
     fputc('\n', csv);
     const bool failed = fflush(csv) != 0 || ferror(csv);
     if (failed && !progress->csv_failed) {
@@ -168,6 +182,7 @@ void progress_row(struct progress *progress, const struct progress_now *now) {
     clearerr(csv);
     progress->row = *now;
     progress->mean = (struct progress_mean){0};
+    progress->statistic = (struct progress_statistic){0};
 }
 
 struct progress_rates progress_rates(const struct progress *progress,

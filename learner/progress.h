@@ -41,6 +41,10 @@ struct progress {
         double staleness;
         struct algorithm_figures sum;
     } mean; /* since the last row */
+    struct progress_statistic {
+        uint64_t n;
+        double sum, least, greatest;
+    } statistic; /* since the last row */
 };
 
 /*
@@ -53,6 +57,8 @@ int progress_start(struct progress *progress, const struct config *config,
 void progress_finish(struct progress *progress);
 
 void progress_episode(struct progress *progress, double ret);
+/* What else an episode ended with: the first number of the task's own. */
+void progress_statistic(struct progress *progress, double x);
 void progress_figures(struct progress *progress,
                       const struct algorithm_figures *figures);
 /* Updates between acting and learning: the sum over n rows. */

@@ -1,5 +1,6 @@
 #include "actor/tasks/mujoco.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -80,8 +81,13 @@ void mujoco_unload(void *model) {
 }
 
 void *mujoco_create(void *model) {
+    return mujoco_create_sized(model, sizeof(struct mujoco_state));
+}
+
+void *mujoco_create_sized(void *model, size_t size) {
     struct mujoco_model *shared = model;
-    struct mujoco_state *state = calloc(1, sizeof(*state));
+    assert(size >= sizeof(struct mujoco_state));
+    struct mujoco_state *state = calloc(1, size);
     if (!state) return NULL;
     state->model = shared;
     state->d = mj_makeData(shared->m);
@@ -109,6 +115,12 @@ void mujoco_scene(const void *state, struct env_scene *scene) {
     *scene = (struct env_scene){robot->model->m, robot->d, robot->model->dt};
 }
 
+void mujoco_centre(struct mujoco_state *state, double centre[3]) {
+    mj_kinematics(state->model->m, state->d);
+    mj_comPos(state->model->m, state->d);
+    memcpy(centre, state->d->subtree_com + 3, 3 * sizeof(*centre));
+}
+
 static double noise_on(struct rng *rng, double noise) {
     return noise * (2.0 * rng_uniform(rng) - 1.0);
 }
@@ -119,6 +131,7 @@ void mujoco_reset(struct mujoco_state *state, struct rng *rng, double noise) {
     mj_resetData(m, d);
     for (int i = 0; i < (int)m->nq; i++) d->qpos[i] += noise_on(rng, noise);
     for (int i = 0; i < (int)m->nv; i++) d->qvel[i] += noise_on(rng, noise);
+    mj_normalizeQuat(m, d->qpos);
     mj_forward(m, d);
     state->steps = 0;
 }

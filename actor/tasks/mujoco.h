@@ -56,9 +56,20 @@ int mujoco_load(struct mujoco_model **model, const char *file, int frame_skip,
 void mujoco_unload(void *model);
 void *mujoco_create(void *model); /* struct mujoco_state */
 void mujoco_destroy(void *state);
+/*
+ * For a robot that keeps more of an episode: size bytes, zeroed, that begin
+ * with a struct mujoco_state. mujoco_destroy() takes them too.
+ */
+void *mujoco_create_sized(void *model, size_t size);
 /* The first two coordinates. */
 void mujoco_position(const void *state, double xy[2]);
 void mujoco_scene(const void *state, struct env_scene *scene);
+
+/*
+ * centre out (3): m, of the first body and all that hangs on it, where the
+ * coordinates stand now; MuJoCo's own lags a simulator step behind them.
+ */
+void mujoco_centre(struct mujoco_state *state, double centre[3]);
 
 /*
  * The model's initial state plus uniform noise on +-noise, on every coordinate

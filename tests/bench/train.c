@@ -70,7 +70,7 @@ static int evaluate(const struct config *config, const struct policy *policy) {
     struct rollout_episode ended[16];
     char why[200];
     size_t goals[4] = {0}, total = 0;
-    double sum = 0.0, length = 0.0;
+    double sum = 0.0, length = 0.0, stats[ENV_MAX_STATS] = {0};
     if (rollout_init(&rollout, config, RNG_EVALUATOR, 0, 0, why, sizeof(why))) {
         fprintf(stderr, "%s\n", why);
         return -1;
@@ -83,6 +83,8 @@ static int evaluate(const struct config *config, const struct policy *policy) {
             total++;
             sum += ended[i].ret;
             length += (double)ended[i].length;
+            for (size_t k = 0; k < rollout.spec.n_stats; k++)
+                stats[k] += ended[i].stats[k];
             if (rollout.spec.n_stats == 1 && ended[i].stats[0] >= 0.0 &&
                 ended[i].stats[0] < 4.0) {
                 goals[(size_t)ended[i].stats[0]]++;
@@ -97,6 +99,10 @@ static int evaluate(const struct config *config, const struct policy *policy) {
         const size_t reached = goals[0] + goals[1] + goals[2] + goals[3];
         printf(" success %.1f %% goals", share * (double)reached);
         for (int g = 0; g < 4; g++) printf(" %.1f", share * (double)goals[g]);
+    } else {
+        for (size_t k = 0; k < rollout.spec.n_stats; k++)
+            printf(" %s %.3f", rollout.spec.stat_names[k],
+                   stats[k] / (double)total);
     }
     printf("\n");
     rollout_finish(&rollout);

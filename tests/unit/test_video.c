@@ -24,7 +24,8 @@ static int set_up(void **state) {
     assert_non_null(mkdtemp(folder->path));
     snprintf(folder->file, sizeof(folder->file), "%s/a.mp4", folder->path);
     snprintf(folder->part, sizeof(folder->part), "%s/a.part.mp4", folder->path);
-    folder->before = strdup(getenv("PATH"));
+    const char *before = getenv("PATH");
+    folder->before = strdup(before ? before : "/usr/bin:/bin");
     setenv("PATH", folder->path, 1);
     *state = folder;
     return 0;

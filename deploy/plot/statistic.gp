@@ -1,0 +1,27 @@
+# What the paper judges a task by, by environment steps, one line a run. Set
+# before: style, data (statistic.csv: method, steps, value), out, task, statistic
+# (its name), line ("" or the value to pass), random ("" or random actions' mean).
+load style
+set terminal pngcairo size 1200,720 font font.",20" linewidth 2 background "white"
+set output out
+words = statistic eq "max_forward" ? "farthest forward so far (m)" : \
+    statistic eq "min_distance" ? "nearest to the target so far (m)" : \
+    statistic eq "net_displacement" ? "mean net displacement of an episode (m)" : \
+    statistic
+set title task.": ".words
+set xlabel "environment steps"
+set format x "%.0s%c"
+set yrange [*:*]
+set offsets 0, 0, graph 0.06, graph 0.04
+set key top left
+stats data using 1 nooutput
+ddpg = STATS_max
+level(text) = text eq "" ? NaN : real(text)
+plot data using ($1 == 0 ? $2 : NaN):3 with lines linewidth 1.5 \
+        linecolor rgb path_line title "soft Q-learning", \
+    "" using ($1 == 1 ? $2 : NaN):3 with lines linewidth 1.5 \
+        linecolor rgb "#e08a1e" title (ddpg > 0 ? "DDPG" : ""), \
+    level(line) with lines linewidth 1.5 dashtype 2 linecolor rgb "#3c4043" \
+        title (line eq "" ? "" : "to pass"), \
+    level(random) with lines linewidth 1.5 dashtype 2 \
+        linecolor rgb sample_dot title (random eq "" ? "" : "random actions")
