@@ -41,6 +41,13 @@ struct env_result {
     bool unstable;  /* the simulator gave up: discard this transition */
 };
 
+/* What there is to see of an environment, borrowed from it. */
+struct env_scene {
+    const struct mjModel_ *model;
+    const struct mjData_ *data;
+    double dt; /* s a step */
+};
+
 struct env_class {
     const char *name;     /* "multigoal" */
     const char *rewarded; /* one line: what earns reward */
@@ -69,6 +76,13 @@ struct env_class {
     void (*statistics)(const void *state, double *stats);
     /* Where the task's figure looks: x, y of the body, for traces. */
     void (*position)(const void *state, double xy[2]);
+    /*
+     * For pictures, both optional: a simulated task shows its simulation; one
+     * of a plane names a model ("drawings/multigoal.xml" of the models' folder)
+     * whose first two coordinates are its position().
+     */
+    void (*scene)(const void *state, struct env_scene *scene);
+    const char *drawing;
 };
 
 /* By name, or NULL. */

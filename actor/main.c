@@ -8,6 +8,7 @@
 #include "actor/actor.h"
 #include "actor/check.h"
 #include "actor/evaluate.h"
+#include "actor/film.h"
 #include "actor/task.h"
 #include "common/config.h"
 #include "common/exit_status.h"
@@ -39,6 +40,9 @@ int main(int argc, char **argv) {
     if (config.list_tasks) return check_list(&config);
     if (config.check[0] != '\0') return check_task(&config);
     if (config.keep[0] != '\0') return task_keep(&config);
+    if (config.picture[0] != '\0') {
+        return film_task(&config);
+    }
     lifecycle_raise_fd_limit();
     return actor_run(&config);
 }

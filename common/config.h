@@ -148,6 +148,13 @@ struct config {
     char check[CONFIG_PATH_LEN];      /* actor: a task, or FILE.ini, FILE.so, to play by random actions */
     char keep[CONFIG_PATH_LEN];       /* actor: folder into which what robot or env names is copied */
     bool list_tasks;                  /* actor: print what tasks there are, exit */
+    char video[CONFIG_PATH_LEN];      /* FILE.mp4; "auto": RUN/video/<checkpoint>.mp4; "": none */
+    uint64_t video_episodes;          /* 3 */
+    char video_size[16];              /* pixels, "640x480"; of picture too */
+    double video_rate;                /* frames a second; 0: one a step, 60 at most */
+    char camera[CONFIG_NAME_LEN];     /* of the model, or "follow"; "": its first, else follow */
+    char picture[CONFIG_PATH_LEN];    /* FILE.png of the task, without a run too; "": none */
+    double picture_after;             /* s into an episode, 0.2 */
     char status[CONFIG_PATH_LEN];     /* learner: --status=RUN|ADDRESS, print and exit */
     bool print_config;                /* print the effective configuration, exit */
 };

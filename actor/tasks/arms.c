@@ -105,6 +105,7 @@ const struct env_class tasks_reacher = {
     .step = robot_step,
     .statistics = reacher_distance,
     .position = reacher_position,
+    .scene = mujoco_scene,
 };
 
 /* -- pusher -- */
@@ -189,4 +190,5 @@ const struct env_class tasks_pusher = {
     .step = robot_step,
     .statistics = pusher_distance,
     .position = pusher_position,
+    .scene = mujoco_scene,
 };

@@ -429,6 +429,11 @@ static void custom_position(const void *state, double xy[2]) {
     xy[1] = s->custom->base->m->nq > 1 ? d->qpos[1] : 0.0;
 }
 
+static void custom_scene(const void *state, struct env_scene *scene) {
+    const struct state *s = state;
+    mujoco_scene(s->mujoco, scene);
+}
+
 const struct env_class tasks_custom = {
     .name = "robot",
     .rewarded = "what its description says",
@@ -440,4 +445,5 @@ const struct env_class tasks_custom = {
     .step = custom_step,
     .statistics = custom_statistics,
     .position = custom_position,
+    .scene = custom_scene,
 };

@@ -89,6 +89,7 @@ const struct env_class tasks_ant = {
     .step = robot_step,
     .statistics = robot_final_x,
     .position = mujoco_position,
+    .scene = mujoco_scene,
 };
 
 /* -- humanoid -- */
@@ -170,4 +171,5 @@ const struct env_class tasks_humanoid = {
     .step = robot_step,
     .statistics = robot_final_x,
     .position = mujoco_position,
+    .scene = mujoco_scene,
 };

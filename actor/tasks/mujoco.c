@@ -124,6 +124,11 @@ double mujoco_numeric(const mjModel *m, const char *name, double otherwise) {
     return i < 0 ? otherwise : m->numeric_data[m->numeric_adr[i]];
 }
 
+void mujoco_scene(const void *state, struct env_scene *scene) {
+    const struct mujoco_state *robot = state;
+    *scene = (struct env_scene){robot->model->m, robot->d, robot->model->dt};
+}
+
 void mujoco_centre(struct mujoco_state *state, double centre[3]) {
     mj_kinematics(state->model->m, state->d);
     mj_comPos(state->model->m, state->d);

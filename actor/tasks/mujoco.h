@@ -64,6 +64,7 @@ void mujoco_destroy(void *state);
 void *mujoco_create_sized(void *model, size_t size);
 /* The first two coordinates. */
 void mujoco_position(const void *state, double xy[2]);
+void mujoco_scene(const void *state, struct env_scene *scene);
 
 /* The model's first <numeric> of that name, or otherwise. */
 double mujoco_numeric(const mjModel *m, const char *name, double otherwise);

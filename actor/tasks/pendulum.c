@@ -60,6 +60,7 @@ const struct env_class tasks_inverted_pendulum = {
     .step = robot_step,
     .statistics = final_angle,
     .position = mujoco_position,
+    .scene = mujoco_scene,
 };
 
 /* -- a pole on a pole -- */
@@ -126,4 +127,5 @@ const struct env_class tasks_inverted_double_pendulum = {
     .step = robot_step,
     .statistics = final_angle,
     .position = mujoco_position,
+    .scene = mujoco_scene,
 };

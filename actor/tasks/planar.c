@@ -143,6 +143,7 @@ const struct env_class tasks_hopper = {
     .step = robot_step,
     .statistics = robot_final_x,
     .position = mujoco_position,
+    .scene = mujoco_scene,
 };
 
 const struct env_class tasks_half_cheetah = {
@@ -156,6 +157,7 @@ const struct env_class tasks_half_cheetah = {
     .step = robot_step,
     .statistics = robot_final_x,
     .position = mujoco_position,
+    .scene = mujoco_scene,
 };
 
 const struct env_class tasks_walker2d = {
@@ -169,4 +171,5 @@ const struct env_class tasks_walker2d = {
     .step = robot_step,
     .statistics = robot_final_x,
     .position = mujoco_position,
+    .scene = mujoco_scene,
 };

@@ -177,6 +177,7 @@ const struct env_class tasks_quadruped_empty = {
     .step = quadruped_step,
     .statistics = quadruped_statistics,
     .position = quadruped_position,
+    .scene = mujoco_scene,
 };
 
 const struct env_class tasks_quadruped_hall_wide = {
@@ -190,6 +191,7 @@ const struct env_class tasks_quadruped_hall_wide = {
     .step = quadruped_step,
     .statistics = quadruped_statistics,
     .position = quadruped_position,
+    .scene = mujoco_scene,
 };
 
 const struct env_class tasks_quadruped_hall_narrow = {
@@ -203,6 +205,7 @@ const struct env_class tasks_quadruped_hall_narrow = {
     .step = quadruped_step,
     .statistics = quadruped_statistics,
     .position = quadruped_position,
+    .scene = mujoco_scene,
 };
 
 const struct env_class tasks_quadruped_umaze = {
@@ -216,6 +219,7 @@ const struct env_class tasks_quadruped_umaze = {
     .step = quadruped_step,
     .statistics = quadruped_statistics,
     .position = quadruped_position,
+    .scene = mujoco_scene,
 };
 
 const struct env_class tasks_quadruped_maze = {
@@ -229,4 +233,5 @@ const struct env_class tasks_quadruped_maze = {
     .step = quadruped_step,
     .statistics = quadruped_statistics,
     .position = quadruped_position,
+    .scene = mujoco_scene,
 };

@@ -98,4 +98,5 @@ const struct env_class tasks_swimmer_finish = {
     .step = snake_step,
     .statistics = snake_statistics,
     .position = snake_position,
+    .scene = mujoco_scene,
 };

@@ -53,4 +53,5 @@ const struct env_class tasks_swimmer = {
     .step = robot_step,
     .statistics = robot_final_x,
     .position = mujoco_position,
+    .scene = mujoco_scene,
 };
