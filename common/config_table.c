@@ -1,6 +1,7 @@
 #include "common/config_table.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -379,6 +380,13 @@ static void format_limit(double limit, char *text, size_t n) {
     if (strtod(text, NULL) != limit) snprintf(text, n, "%.15g", limit);
 }
 
+/* A file's line holds 196 characters, "name = value" is one. */
+static size_t longest_text(const struct config_option *option) {
+    const size_t fits = option->size - 1, line = 193 - strlen(option->name);
+    const bool in_file = !(option->flags & CONFIG_PER_PROCESS);
+    return in_file && line < fits ? line : fits;
+}
+
 void config_table_range(const struct config_option *option, char *text,
                         size_t n) {
     char low[32], high[32];
@@ -393,7 +401,7 @@ void config_table_range(const struct config_option *option, char *text,
     } else if (option->flags & CONFIG_NAME) {
         snprintf(text, n, "at most %zu of A-Z a-z 0-9 . _ -", option->size - 1);
     } else if (option->type == CONFIG_TEXT) {
-        snprintf(text, n, "at most %zu characters", option->size - 1);
+        snprintf(text, n, "at most %zu characters", longest_text(option));
     } else if (isinf(option->high)) {
         snprintf(text, n, "%s or more", low);
     } else {

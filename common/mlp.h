@@ -10,7 +10,8 @@
  *   y = W3 relu( W2 relu( Ws s + Wx x + b1 ) + b2 ) + b3
  *
  * The first layer is split by input: its state half is computed once a state,
- * its action half once a particle. The only caller of CBLAS.
+ * its action half once a particle. The only caller of CBLAS. A ReLU turns a NaN
+ * into 0: whoever may have one looks for it in the inputs and parameters.
  *
  *   B states   N particles a state   S, X input dims   H hidden   Y output
  *   P parameters: Ws (S,H), Wx (X,H), b1 (H), W2 (H,H), b2 (H), W3 (H,Y), b3

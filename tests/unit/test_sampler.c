@@ -254,7 +254,6 @@ static void check_normal(size_t A, toy_sampler_slope *q, float expected,
     const struct toy_sampler_options options = options_of(A, q, sets, steps);
     float *actions = trained_actions(&options);
     const struct moments m = moments_of(actions, A);
-    double alike[2] = {0}; // mean over axes of one sd
     for (size_t d = 0; d < A; d++) {
         const double s = (double)sd[d % 2], c = (double)centre[d % 2];
         print_message("d = %zu, %s, axis %zu: mean off by %.3f sd, variance "
@@ -262,9 +261,7 @@ static void check_normal(size_t A, toy_sampler_slope *q, float expected,
                       A, set_names[sets], d, (m.mean[d] - c) / s,
                       100.0 * (m.cov[d][d] / (s * s) - 1.0));
         assert_close((float)((m.mean[d] - c) / s), 0.0f, 0.1f);
-        assert_close((float)(m.cov[d][d] / (s * s)), 1.0f, 0.3f);
-        const size_t axes = (A + 1 - d % 2) / 2;
-        alike[d % 2] += m.cov[d][d] / (s * s) / (double)axes;
+        assert_close((float)(m.cov[d][d] / (s * s)), 1.0f, 0.2f);
         for (size_t e = 0; e < d; e++) {
             const double r = m.cov[d][e] / sqrt(m.cov[d][d] * m.cov[e][e]);
             print_message(", correlation %.3f", r);
@@ -272,8 +269,6 @@ static void check_normal(size_t A, toy_sampler_slope *q, float expected,
         }
         print_message("\n");
     }
-    for (size_t k = 0; k < 2 && k < A; k++)
-        assert_close((float)alike[k], 1.0f, 0.2f);
     free(actions);
 }
 
@@ -294,8 +289,8 @@ static void correlated_quadratic_q_gives_its_normal_law(void **state) {
 /* Quadratic Q in eight: variances and 28 correlations at most 0.08. */
 static void quadratic_q_gives_its_normal_law_in_8_d(void **state) {
     (void)state;
-    check_normal(8, separable_q, 0.0f, TWO_SETS, 4000);
-    check_normal(8, separable_q, 0.0f, ONE_SET, 4000);
+    check_normal(8, separable_q, 0.0f, TWO_SETS, 6000);
+    check_normal(8, separable_q, 0.0f, ONE_SET, 6000);
 }
 
 /*
