@@ -39,7 +39,7 @@ static double distance(const double a[2], const double b[2]) {
 /* exp(-|x - g|^2 / (2 s^2)), s half the way from the start to g. */
 static double bump(const mjModel *m, const double centre[2]) {
     const double *target = m->site_pos + (ptrdiff_t)3 * target_of(m);
-    const double s = 0.5 * distance(m->body_pos + 3 * TORSO, target);
+    const double s = 0.5 * distance(m->body_pos + (ptrdiff_t)3 * TORSO, target);
     const double d = distance(centre, target);
     return exp(-d * d / (2.0 * s * s));
 }

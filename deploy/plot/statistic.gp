@@ -11,7 +11,7 @@ words = statistic eq "max_forward" ? "farthest forward so far (m)" : \
 set title task.": ".words
 set xlabel "environment steps"
 set format x "%.0s%c"
-set yrange [*:*]
+set yrange [0:*]
 set offsets 0, 0, graph 0.06, graph 0.04
 set key top left
 stats data using 1 nooutput

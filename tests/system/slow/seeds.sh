@@ -1,8 +1,8 @@
 #!/bin/bash
 # The README's results on several seeds: multigoal on five, the swimmer on three,
 # the swimming snake on five, as deploy/local.sh trains them with their presets,
-# and the quadruped on one for a fortieth of its preset's updates. About an hour
-# and a half on two cores.
+# and the quadruped on one for a fortieth of its preset's updates. About two hours
+# on two cores.
 set -u
 # shellcheck source=tests/system/lib.bash
 . "$(dirname "$0")/../lib.bash"
