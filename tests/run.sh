@@ -220,6 +220,7 @@ part 'unit tests' unit build
 part 'unit tests with ASan and UBSan' unit build-san
 part 'system tests' scripts system build "$system_limit" \
     tests/system/*.sh tests/chaos/*.sh
+part 'golden numbers' scripts golden build "$system_limit" tests/golden/*.sh
 part 'system tests with ASan and UBSan' sanitised tests/system/*.sh \
     tests/chaos/*.sh
 part 'shellcheck' shellchecks
