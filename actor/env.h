@@ -11,7 +11,7 @@
  * What a task is. One env_class a task; one shared `model` a process (an
  * mjModel, say); one `state` an environment.
  */
-enum { ENV_MAX_STATS = 8, ENV_NAME_LEN = 65 };
+enum { ENV_MAX_STATS = 8, ENV_NAME_LEN = 65, ENV_MAX_DIM = 4096 };
 
 struct env_options {
     uint64_t horizon;     /* 0: the task's own */
@@ -19,6 +19,7 @@ struct env_options {
     double start_sd;      /* multigoal: of the start around (0, 0), [0, 7] */
     const char *data_dir; /* folder of the MJCF files; NULL or "": built in */
     const char *model; /* MJCF file in the task's place; NULL or "": its own */
+    const char *file; /* own tasks: the description, or the shared object */
 };
 
 struct env_spec {
@@ -26,7 +27,11 @@ struct env_spec {
     uint64_t horizon;
     size_t
         n_stats; /* numbers that an episode ends with, ENV_MAX_STATS at most */
-    const char *stat_names[ENV_MAX_STATS]; /* static storage */
+    const char *stat_names[ENV_MAX_STATS]; /* as long as the model */
+    const char *rewarded; /* own tasks: in one line, else NULL; likewise */
+    uint64_t hash; /* of what actors of one run must have alike and what this
+                      program does not hold itself: the MJCF files, the
+                      description, the shared object; 0: nothing */
 };
 
 struct env_result {
@@ -34,6 +39,13 @@ struct env_result {
     bool terminal;  /* a real end of the task */
     bool truncated; /* the time limit, or instability: still bootstraps */
     bool unstable;  /* the simulator gave up: discard this transition */
+};
+
+/* What there is to see of an environment, borrowed from it. */
+struct env_scene {
+    const struct mjModel_ *model;
+    const struct mjData_ *data;
+    double dt; /* s a step */
 };
 
 struct env_class {
@@ -64,6 +76,13 @@ struct env_class {
     void (*statistics)(const void *state, double *stats);
     /* Where the task's figure looks: x, y of the body, for traces. */
     void (*position)(const void *state, double xy[2]);
+    /*
+     * For pictures, both optional: a simulated task shows its simulation; one
+     * of a plane names a model ("drawings/multigoal.xml" of the models' folder)
+     * whose first two coordinates are its position().
+     */
+    void (*scene)(const void *state, struct env_scene *scene);
+    const char *drawing;
 };
 
 /* By name, or NULL. */

@@ -12,6 +12,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "actor/film.h"
 #include "actor/q_figure.h"
 #include "actor/rollout.h"
 #include "actor/snapshot.h"
@@ -148,6 +149,21 @@ static int play_traced(struct evaluation *evaluation) {
     return failed;
 }
 
+static int film(struct evaluation *evaluation) {
+    const struct config *config = &evaluation->config;
+    const struct policy *policy =
+        config->random_policy ? NULL : &evaluation->snapshot.policy;
+    const char *name = policy ? evaluation->snapshot.file : "random";
+    int err = 0;
+    if (config->picture[0] != '\0')
+        err = film_picture(config, policy, evaluation->why,
+                           sizeof(evaluation->why));
+    if (!err && config->video[0] != '\0')
+        err = film_video(config, policy, name, evaluation->why,
+                         sizeof(evaluation->why));
+    return err;
+}
+
 /* How the sampler that played was trained, as far as its file says. */
 static bool add_policy(const struct snapshot *snapshot, cJSON *object) {
     bool ok = cJSON_AddStringToObject(object, "algorithm",
@@ -214,6 +230,7 @@ int evaluate_run(const struct config *config) {
         err = q_figure_write(&evaluation.snapshot, config->q_states,
                              config->q_figure, config->seed, evaluation.why,
                              sizeof(evaluation.why));
+    if (!err) err = film(&evaluation);
     if (!err) err = play_traced(&evaluation);
     if (!err) {
         print_table(&evaluation);

@@ -11,8 +11,9 @@
  * config holds RUN's own configuration already, as config_load() leaves it.
  *
  * Prints a table on stdout, after a counter on a terminal, and writes
- * RUN/evaluation.json, or RUN/evaluation-random.json, config->traces and
- * config->q_figure where given. The same seed and checkpoint give the same
+ * RUN/evaluation.json, or RUN/evaluation-random.json; before that
+ * config->q_figure, config->picture and config->video (film.h) where given, in
+ * the end config->traces. The same seed and checkpoint give the same
  * numbers.
  *
  * Returns the exit status, any failure logged in one line: EXIT_REFUSED (no

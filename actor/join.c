@@ -48,8 +48,9 @@ static void say_hello(struct actor *a) {
 static void say_ready(struct actor *a) {
     struct wire_message ready = {
         .type = WIRE_READY,
-        .ready = {.obs_dim = (uint32_t)a->rollout.spec.obs_dim,
-                  .act_dim = (uint32_t)a->rollout.spec.act_dim},
+        .ready = {.spec = {.obs_dim = (uint32_t)a->rollout.spec.obs_dim,
+                           .act_dim = (uint32_t)a->rollout.spec.act_dim},
+                  .model = a->rollout.spec.hash},
     };
     a->state = ACTOR_READY;
     a->asked_ms = uv_now(a->loop);

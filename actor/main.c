@@ -6,7 +6,10 @@
 #include <sys/resource.h>
 
 #include "actor/actor.h"
+#include "actor/check.h"
 #include "actor/evaluate.h"
+#include "actor/film.h"
+#include "actor/task.h"
 #include "common/config.h"
 #include "common/exit_status.h"
 #include "common/log.h"
@@ -33,6 +36,12 @@ int main(int argc, char **argv) {
     if (config.idle_priority) be_idle();
     if (config.evaluate[0] != '\0') {
         return evaluate_run(&config);
+    }
+    if (config.list_tasks) return check_list(&config);
+    if (config.check[0] != '\0') return check_task(&config);
+    if (config.keep[0] != '\0') return task_keep(&config);
+    if (config.picture[0] != '\0') {
+        return film_task(&config);
     }
     lifecycle_raise_fd_limit();
     return actor_run(&config);

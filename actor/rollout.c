@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actor/task.h"
 #include "common/policy.h"
 
 /* What a random stream is used for; two an environment, and behind those of
@@ -40,25 +41,6 @@ static int allocate(struct rollout *r) {
     return mlp_work_init(&r->work, &r->shape, E, E);
 }
 
-static int load_task(struct rollout *r, const struct config *config, char *why,
-                     size_t n) {
-    r->class = env_find(config->task);
-    if (!r->class) {
-        char names[512];
-        env_names(names, sizeof(names));
-        snprintf(why, n, "there is no task \"%s\": %s", config->task, names);
-        return -EINVAL;
-    }
-    const struct env_options options = {
-        .horizon = config->horizon,
-        .reward = config->multigoal_reward,
-        .start_sd = config->multigoal_start_sd,
-        .data_dir = config->models,
-        .model = config->model,
-    };
-    return r->class->load(&r->model, &r->spec, &options, why, n);
-}
-
 static void begin_episode(struct rollout *r, size_t e) {
     const size_t A = r->spec.act_dim;
     memset(r->n + e * A, 0, sizeof(*r->n) * A);
@@ -76,8 +58,11 @@ int rollout_init(struct rollout *r, const struct config *config,
                           .seed = config->seed,
                           .rank = rank,
                           .gamma = config->gamma};
-    int err = load_task(r, config, why, n);
+    struct task task;
+    int err = task_load(&task, &r->model, &r->spec, config, why, n);
     if (err) return err;
+    r->class = task.class;
+    snprintf(r->task, sizeof(r->task), "%s", config->task);
     const size_t A = r->spec.act_dim;
     r->shape = (struct mlp_shape){r->spec.obs_dim, A, config->units, A};
     err = allocate(r);
@@ -162,7 +147,7 @@ static int check_finite(const struct rollout *r, size_t e, const float *x,
                  "%s is not finite: %s, environment %zu, step %" PRIu64
                  ", seed %" PRIu64 ", rank %" PRIu64
                  ", policy version %" PRIu64,
-                 what, r->class->name, e, r->length[e], r->seed, r->rank,
+                 what, r->task, e, r->length[e], r->seed, r->rank,
                  r->version);
         return -EDOM;
     }
@@ -207,7 +192,11 @@ static int step_one(struct rollout *r, size_t e, struct batch *batch, char *why,
                     size_t n) {
     const size_t S = r->spec.obs_dim, A = r->spec.act_dim;
     struct env_result result;
-    int err = check_finite(r, e, r->a + e * A, A, "an action", why, n);
+    int err = 0;
+    if (r->length[e] == 0)
+        err = check_finite(r, e, r->s + e * S, S, "a first observation", why,
+                           n);
+    if (!err) err = check_finite(r, e, r->a + e * A, A, "an action", why, n);
     if (err) return err;
     for (size_t i = 0; i < A; i++) r->action[i] = (double)r->a[e * A + i];
     r->class->step(r->states[e], r->action, r->next + e * S, &result);

@@ -46,6 +46,7 @@ typedef void rollout_watcher(void *user, size_t env, uint64_t step,
 struct rollout {
     /* read-only */
     const struct env_class *class;
+    char task[CONFIG_NAME_LEN]; /* its name in this run */
     struct env_spec spec;
     struct mlp_shape shape; /* of the sampler */
     size_t E;

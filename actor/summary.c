@@ -9,7 +9,7 @@
 static const char *const goal_names[SUMMARY_GOALS] = {"+x", "-x", "+y", "-y"};
 
 /* Welford: exact enough for returns of any size. */
-static void add(struct summary_number *number, double x) {
+void summary_number_add(struct summary_number *number, double x) {
     const double delta = x - number->mean;
     number->n++;
     number->mean += delta / (double)number->n;
@@ -32,13 +32,13 @@ void summary_init(struct summary *summary, const struct env_spec *spec) {
 
 void summary_add(struct summary *summary,
                  const struct rollout_episode *episode) {
-    add(&summary->ret, episode->ret);
-    add(&summary->discounted, episode->discounted);
-    add(&summary->length, (double)episode->length);
+    summary_number_add(&summary->ret, episode->ret);
+    summary_number_add(&summary->discounted, episode->discounted);
+    summary_number_add(&summary->length, (double)episode->length);
     summary->terminals += episode->terminal;
     for (size_t i = 0; i < summary->spec.n_stats; i++) {
         const double x = episode->stats[i];
-        add(&summary->stats[i], x);
+        summary_number_add(&summary->stats[i], x);
         if ((int)i == summary->goal_stat && x >= 0.0 && x < SUMMARY_GOALS)
             summary->goals[(size_t)x]++;
     }

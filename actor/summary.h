@@ -18,6 +18,8 @@ struct summary_number {
     double mean, squares, min, max; /* squares: sum of (x - mean)^2 */
 };
 
+void summary_number_add(struct summary_number *number, double x);
+
 enum { SUMMARY_GOALS = 4 };
 
 struct summary {

@@ -10,8 +10,8 @@
  * Every option of every program: one struct, one table (config_table.c: name,
  * type, default, range, unit, help, shared or local).
  *
- * Sources, later ones win: defaults, each --config=FILE (INI, sections are
- * ignored), then --name=value in order. '-' and '_' are the same in names.
+ * Sources, later ones win: defaults, each --config=FILE (INI; [robot] is left
+ * to actor/tasks/recipe.h, other sections are ignored), then --name=value in order. '-' and '_' are the same in names.
  * `shared` options travel from the learner to every joining process and
  * override what that process was given; `local` ones never travel.
  */
@@ -131,6 +131,8 @@ struct config {
     bool idle_priority;               /* actor: SCHED_IDLE */
     char models[CONFIG_PATH_LEN];     /* actor: folder of the MJCF files; "": the built-in path */
     char model[CONFIG_PATH_LEN];      /* actor: MJCF file in the place of a MuJoCo task's own; "": its own */
+    char robot[CONFIG_PATH_LEN];      /* actor: INI with a [robot] section, the task; "": RUN/task's, or a built-in task */
+    char env[CONFIG_PATH_LEN];        /* actor: shared object of softq/env.h, the task; "": likewise */
     char ack_log[CONFIG_PATH_LEN];    /* actor: append "rank epoch seq rows" for each acknowledged batch; "": off */
     int lifeline;                     /* inherited descriptor; -1: none. End of file means stop */
     char log_level[8];                /* error|warn|info|debug */
@@ -143,6 +145,16 @@ struct config {
     char traces[CONFIG_PATH_LEN];     /* FILE.csv: episode,step,x,y,reward */
     char q_figure[CONFIG_PATH_LEN];   /* folder: q-<i>.csv (a1,a2,q) and actions-<i>.csv (a1,a2) for q_states; act_dim 2 only */
     char q_states[CONFIG_PATH_LEN];   /* observations, numbers by ',' and states by ':', e.g. "-2.5,0:0,0:2.5,2.5" */
+    char check[CONFIG_PATH_LEN];      /* actor: a task, or FILE.ini, FILE.so, to play by random actions */
+    char keep[CONFIG_PATH_LEN];       /* actor: folder into which what robot or env names is copied */
+    bool list_tasks;                  /* actor: print what tasks there are, exit */
+    char video[CONFIG_PATH_LEN];      /* FILE.mp4; "auto": RUN/video/<checkpoint>.mp4; "": none */
+    uint64_t video_episodes;          /* 3 */
+    char video_size[16];              /* pixels, "640x480"; of picture too */
+    double video_rate;                /* frames a second; 0: one a step, 60 at most */
+    char camera[CONFIG_NAME_LEN];     /* of the model, or "follow"; "": its first, else follow */
+    char picture[CONFIG_PATH_LEN];    /* FILE.png of the task, without a run too; "": none */
+    double picture_after;             /* s into an episode, 0.2 */
     char status[CONFIG_PATH_LEN];     /* learner: --status=RUN|ADDRESS, print and exit */
     bool print_config;                /* print the effective configuration, exit */
 };

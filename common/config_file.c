@@ -13,9 +13,8 @@ struct reading {
     FILE *file;       /* or NULL: text */
     const char *text; /* (left) */
     size_t left;
-    int (*set)(struct config *config, const char *name, const char *value,
-               char *why, size_t n);
-    struct config *config;
+    config_pair *pair;
+    void *user; /* of pair */
     unsigned line;
     unsigned bad_line; /* 0: none */
     int error;         /* errno of the file, or 0 */
@@ -74,10 +73,10 @@ static char *read_line(char *line, int size, void *user) {
 static int on_pair(void *user, const char *section, const char *name,
                    const char *value) {
     struct reading *reading = user;
-    (void)section;
     if (reading->bad_line > 0) return 0;
     char why[sizeof(reading->why)];
-    if (reading->set(reading->config, name, value, why, sizeof(why)) == 0) {
+    if (reading->pair(reading->user, section, name, value, why, sizeof(why)) ==
+        0) {
         return 1;
     }
     fail(reading, why);
@@ -94,17 +93,15 @@ static int parse(struct reading *reading) {
     return reading->bad_line == 0 ? 0 : -EINVAL;
 }
 
-int config_read_file(struct config *config, const char *path, char *why,
-                     size_t n) {
+int config_read_pairs(const char *path, config_pair *pair, void *user,
+                      char *why, size_t n) {
     FILE *file = fopen(path, "re");
     if (file == NULL) {
         snprintf(why, n, "configuration file '%.200s': %s", path,
                  strerror(errno));
         return -EINVAL;
     }
-    struct config changed = *config;
-    struct reading reading = {
-        .file = file, .set = config_set, .config = &changed};
+    struct reading reading = {.file = file, .pair = pair, .user = user};
     int rc = parse(&reading);
     if (reading.error != 0) {
         snprintf(why, n, "configuration file '%.200s': %s", path,
@@ -112,20 +109,38 @@ int config_read_file(struct config *config, const char *path, char *why,
         rc = -EINVAL;
     } else if (rc != 0) {
         snprintf(why, n, "%.200s:%u: %s", path, reading.bad_line, reading.why);
-    } else {
-        *config = changed;
     }
     fclose(file);
+    return rc;
+}
+
+/* A file's line; [robot] describes a task and holds no options. */
+static int set_option(void *user, const char *section, const char *name,
+                      const char *value, char *why, size_t n) {
+    if (strcmp(section, CONFIG_ROBOT_SECTION) == 0) return 0;
+    return config_set(user, name, value, why, n);
+}
+
+/* A Welcome's line. */
+static int set_shared(void *user, const char *section, const char *name,
+                      const char *value, char *why, size_t n) {
+    (void)section;
+    return config_set_shared(user, name, value, why, n);
+}
+
+int config_read_file(struct config *config, const char *path, char *why,
+                     size_t n) {
+    struct config changed = *config;
+    int rc = config_read_pairs(path, set_option, &changed, why, n);
+    if (rc == 0) *config = changed;
     return rc;
 }
 
 int config_apply_shared(struct config *config, const char *text, size_t len,
                         char *why, size_t n) {
     struct config changed = *config;
-    struct reading reading = {.text = text,
-                              .left = len,
-                              .set = config_set_shared,
-                              .config = &changed};
+    struct reading reading = {
+        .text = text, .left = len, .pair = set_shared, .user = &changed};
     if (len > 0 && memchr(text, '\0', len) != NULL) {
         snprintf(why, n, "shared options: not a text");
         return -EINVAL;

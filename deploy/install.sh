@@ -1,17 +1,18 @@
 #!/bin/bash
 # Installs what the project needs from Debian, and only what is missing.
 #
-#   deploy/install.sh [--no-install] [--tests] [--slow]
+#   deploy/install.sh [--no-install] [--video] [--tests] [--slow]
 #
-# --tests adds what the test suite alone uses, --slow what `tests/run.sh --all`
-# adds to that. With --no-install nothing is installed: missing packages are
+# --video adds what pictures and videos of episodes need, about 375 MB of disk,
+# --tests that and what the test suite alone uses, --slow what `tests/run.sh
+# --all` adds to that. With --no-install nothing is installed: missing packages are
 # named and the exit status is 2. Libraries elsewhere count as present where
 # pkg-config finds them (PKG_CONFIG_PATH), a MuJoCo tree where $MUJOCO names it.
 # Exit status: 0 all is present, 2 not.
 set -eu
 
 # what shows that a package's part is there: a command, a pkg-config name or
-# (with a slash) a file
+# (with a slash) a file's pattern
 needed() {
     cat <<'LIST'
 gcc                     gcc
@@ -30,6 +31,14 @@ libcjson-dev            pc:libcjson
 libcmocka-dev           pc:cmocka
 gnuplot-nox             gnuplot
 LIST
+    if [ "$video" = yes ]; then
+        cat <<'LIST'
+ffmpeg          ffmpeg
+libegl1         /usr/lib/*/libEGL.so.1
+libegl-mesa0    /usr/lib/*/libEGL_mesa.so.0
+libgl1-mesa-dri /usr/lib/*/dri/swrast_dri.so
+LIST
+    fi
     if [ "$tests" = yes ]; then
         echo 'shellcheck shellcheck'
     fi
@@ -51,7 +60,7 @@ present() { # package, probe
             [ -e /usr/include/mujoco/mujoco.h ] ||
             [ -e /usr/local/include/mujoco/mujoco.h ]
         ;;
-    /*) [ -e "$2" ] ;;
+    /*) compgen -G "$2" >/dev/null ;;
     *) PATH=$PATH:/usr/sbin:/sbin command -v "$2" >/dev/null ;;
     esac
 }
@@ -74,13 +83,17 @@ apt() {
         apt-get -q -o DPkg::Lock::Timeout=300 "$@" </dev/null >&2
 }
 
-install=yes tests=no slow=no
+install=yes video=no tests=no slow=no
 for argument; do
     case $argument in
     --no-install) install=no ;;
-    --tests) tests=yes ;;
-    --slow) tests=yes slow=yes ;;
-    *) refuse "unknown argument '$argument': --no-install, --tests or --slow" ;;
+    --video) video=yes ;;
+    --tests) video=yes tests=yes ;;
+    --slow) video=yes tests=yes slow=yes ;;
+    *)
+        refuse "unknown argument '$argument': --no-install, --video, --tests" \
+            "or --slow"
+        ;;
     esac
 done
 

@@ -3,6 +3,8 @@
 #
 #   deploy/local.sh TASK [--name=value ...]
 #   deploy/local.sh --resume RUN [--name=value ...]
+#   deploy/local.sh my-robot.ini [--name=value ...]   your MJCF model
+#   deploy/local.sh ./my_env.so [--name=value ...]    your environment in C
 #   deploy/local.sh TASK --init_from=RUN [--init_parts=q|f]   fine-tune RUN
 #   deploy/compose.sh RUN RUN [...]                           compose runs
 #
@@ -11,6 +13,11 @@
 # learner, --shards=R replay shards and --actors=N actors there, talking over
 # private sockets. Options are those of `softq-learner --help`, on top of
 # deploy/presets/TASK.ini; `--name value` is the same.
+#
+# my-robot.ini describes a task in its section [robot] (README, "Your own task");
+# its other lines are options, on top of deploy/own-task.ini. my_env.so is built
+# as deploy/examples/my_env.c says; my-task.ini --env=./my_env.so brings options
+# along. The task's name is the file's. The run keeps copies in RUN/task.
 #
 # Ctrl-C writes a checkpoint and stops everything within 10 s, a second one
 # kills. --resume goes on from the newest checkpoint.
@@ -24,7 +31,7 @@ here=$(cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd -P)
 . "$here/common.sh"
 
 task='' run='' resume='' compose='' install=() options=() ack_log=() import=()
-preset='' child='' interrupted=''
+preset='' robot='' env='' child='' interrupted=''
 
 # -- the command line --
 
@@ -39,8 +46,12 @@ take_option() { # --name=value or --flag
     --ack_log) ack_log=("$1") ;;
     --import) import=("--import=${1#*=}") ;;
     --compose) compose=${1#*=} ;;
+    --robot) robot=${1#*=} ;;
+    --env) env=${1#*=} ;;
     --init_from) init_from "${1#*=}" ;;
-    --join | --index | --name | --lifeline | --evaluate | --status)
+    --model) model_file "${1#*=}" ;;
+    --join | --index | --name | --lifeline | --evaluate | --status | \
+        --check | --keep | --list_tasks)
         refuse "$name is not for a launch" ;;
     *) options+=("$name${1#"${1%%=*}"}") ;;
     esac
@@ -51,6 +62,12 @@ init_from() { # RUN
     local from=''
     [[ -z $1 ]] || from=$(existing_run "$1") || exit 2
     options+=("--init_from=$from")
+}
+
+# Absolute for the same reason; a mistake is told before anything is built.
+model_file() { # FILE
+    [[ -z $1 || -r $1 ]] || refuse "cannot read the model $1: give an MJCF file"
+    options+=("--model=${1:+$(readlink -f -- "$1")}")
 }
 
 read_arguments() {
@@ -75,8 +92,9 @@ read_arguments() {
         shift
     done
     if [[ -n $resume ]]; then
-        [[ -z $task && -z $run ]] ||
-            refuse '--resume RUN takes no TASK and no --run_dir'
+        [[ -z $task && -z $run && -z $robot$env ]] ||
+            refuse '--resume RUN takes no TASK and no --run_dir: the run has' \
+                'its task in RUN/task'
         run=$(existing_run "$resume") || exit 2
         flock -n "$run/lock" true 2>/dev/null ||
             refuse "$resume is running: is there another terminal with it?"
@@ -89,8 +107,43 @@ read_arguments() {
     # a composition takes its settings from the first run that it composes
     preset=${compose:+${compose%%:*}/config.ini}
     preset=${preset:-$here/presets/$task.ini}
-    [[ $task != */* && -e $here/presets/$task.ini ]] ||
-        refuse "there is no task '$task': $(tasks)"
+    # ... and its task, where that was the user's own
+    if [[ -n $compose && -d ${compose%%:*}/task && -z $robot$env &&
+        $task == "$(option_of "$preset" task)" ]]; then
+        return
+    fi
+    find_own_task
+    [[ -n $robot$env || ($task != */* && -e $here/presets/$task.ini) ]] ||
+        refuse "there is no task '$task': $(tasks), or a file my-robot.ini or" \
+            './my_env.so of your own'
+}
+
+# A description or a shared object: the task has the file's name.
+find_own_task() {
+    local file=$task
+    case $file in
+    *.ini | *.so)
+        [[ -f $file ]] || refuse "there is no file $file"
+        task=$(basename -- "${file%.*}")
+        ;;
+    esac
+    case $file in
+    *.ini)
+        preset=$file
+        if grep -q '^[[:space:]]*\[robot\]' -- "$file"; then
+            robot=${robot:-$file}
+        elif [[ -z $robot$env ]]; then
+            refuse "$file describes no task: it has no section [robot], and" \
+                'there is no --env=FILE.so'
+        fi
+        ;;
+    *.so)
+        [[ -z $robot$env ]] || refuse "one task at a time: $file or $robot$env?"
+        env=$file
+        ;;
+    esac
+    # a built-in task's preset is not for another task of that name
+    [[ -z $robot$env || $preset != "$here/presets/"* ]] || preset=''
 }
 
 tasks() {
@@ -138,7 +191,10 @@ configure() {
         effective=$("$learner" "--run_dir=$run" "${options[@]}" \
             --print_config) || exit 2
     else
-        options=("--config=$preset" "--task=$task" "${options[@]}")
+        local files=()
+        [[ -z $robot$env ]] || files+=("--config=$here/own-task.ini")
+        [[ -z $preset ]] || files+=("--config=$preset")
+        options=("${files[@]}" "--task=$task" "${options[@]}")
         effective=$("$learner" "${options[@]}" --print_config) || exit 2
     fi
     if [[ $(effective task) != "$task" ]]; then
@@ -173,12 +229,28 @@ make_run() {
     fi
     mkdir -p -- "$run" && mkdir -p -- "$run/bin" "$run/logs" || exit 2
     run=$(cd -- "$run" && pwd -P)
+    [[ -n $resume ]] || keep_task
     for p in softq-actor softq-replay softq-learner; do
         ln -f -- "$(built $p)" "$run/bin/$p" 2>/dev/null ||
             cp -f -- "$(built $p)" "$run/bin/$p" || exit 2
     done
     echo "$effective" >"$run/launch.ini" || exit 2
     [[ -z $compose ]] || echo "$compose" >"$run/sources" || exit 2
+}
+
+# What a task of the user's own needs, so that the run can go on from anywhere.
+keep_task() {
+    if [[ -n $robot$env ]]; then
+        if ! "$(built softq-actor)" "--task=$task" "--keep=$run/task" \
+            "--robot=$robot" "--env=$env" --log_level=warn; then
+            rm -rf -- "$run/task"
+            rmdir -- "$run/bin" "$run/logs" "$run"
+            exit 2
+        fi
+    elif [[ -n $compose && -d ${compose%%:*}/task ]] &&
+        [[ $task == "$(option_of "${compose%%:*}/config.ini" task)" ]]; then
+        cp -r -- "${compose%%:*}/task" "$run/task" || exit 2
+    fi
 }
 
 # Run a command that ends with us; a signal of ours goes to it as SIGTERM.

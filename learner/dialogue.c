@@ -131,36 +131,29 @@ static void on_hello(struct learner *learner, const struct link_route *from,
 static void on_ready(struct learner *learner, const struct link_route *from,
                      const struct wire_message *message,
                      struct registry_peer *peer) {
-    const struct wire_spec spec = message->ready;
-    struct wire_spec *known = &learner->registry.spec;
+    const struct wire_ready *ready = &message->ready;
+    struct registry *registry = &learner->registry;
+    char why[200];
     if (peer->role != WIRE_ACTOR && peer->role != WIRE_EVALUATOR) {
         refuse(learner, from, message, WIRE_CODE_FINAL,
                "only an actor has a task");
         return;
     }
-    if (spec.obs_dim == 0 || spec.act_dim == 0) {
-        refuse(learner, from, message, WIRE_CODE_FINAL,
-               "an observation or action of 0");
+    if (!registry_fits(registry, learner->config.task, ready, why,
+                       sizeof(why))) {
+        refuse(learner, from, message, WIRE_CODE_FINAL, "%s", why);
         return;
     }
-    if (known->obs_dim == 0) {
-        int status = cycle_start(learner, spec);
+    const bool begins = registry->spec.obs_dim == 0;
+    if (begins) {
+        int status = cycle_start(learner, ready->spec);
         if (status != 0) {
             learner_end(learner, status, "the learner could not begin");
             return;
         }
-        registry_fix_spec(&learner->registry, spec);
-        saver_state(learner);
-        dialogue_topology(learner);
-    } else if (known->obs_dim != spec.obs_dim ||
-               known->act_dim != spec.act_dim) {
-        refuse(learner, from, message, WIRE_CODE_FINAL,
-               "task %s has observations of %u and actions of %u in this run, "
-               "yours has %u and %u",
-               learner->config.task, known->obs_dim, known->act_dim,
-               spec.obs_dim, spec.act_dim);
-        return;
     }
+    if (registry_fix_task(registry, ready)) saver_state(learner);
+    if (begins) dialogue_topology(learner);
     peer->progress.ready = true;
     send_go(learner, peer);
 }

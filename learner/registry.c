@@ -225,6 +225,43 @@ void registry_fix_spec(struct registry *registry, struct wire_spec spec) {
     registry->topology++;
 }
 
+bool registry_fits(const struct registry *registry, const char *task,
+                   const struct wire_ready *ready, char *why, size_t n) {
+    const struct wire_spec spec = registry->spec;
+    if (spec.obs_dim != 0 && (spec.obs_dim != ready->spec.obs_dim ||
+                              spec.act_dim != ready->spec.act_dim)) {
+        snprintf(why, n,
+                 "task %s has observations of %u and actions of %u in this "
+                 "run, yours has %u and %u",
+                 task, spec.obs_dim, spec.act_dim, ready->spec.obs_dim,
+                 ready->spec.act_dim);
+        return false;
+    }
+    if (registry->model_known && registry->model != ready->model) {
+        snprintf(why, n,
+                 "task %s is made of other files in this run (hash %08x) than "
+                 "yours (%08x): take those of RUN/task, or begin a new run",
+                 task, (unsigned)(registry->model >> 32),
+                 (unsigned)(ready->model >> 32));
+        return false;
+    }
+    return true;
+}
+
+int registry_known_model(struct registry *registry, uint64_t model) {
+    if (registry->model_known) return -EEXIST;
+    registry->model_known = true;
+    registry->model = model;
+    return 0;
+}
+
+bool registry_fix_task(struct registry *registry,
+                       const struct wire_ready *ready) {
+    const bool begins = registry->spec.obs_dim == 0;
+    if (begins) registry_fix_spec(registry, ready->spec);
+    return registry_known_model(registry, ready->model) == 0 || begins;
+}
+
 bool registry_tick(struct registry *registry, uint64_t elapsed_ms,
                    uint64_t dead_ms, uint64_t forget_ms) {
     bool changed = false;

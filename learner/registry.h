@@ -56,6 +56,8 @@ struct registry {
     size_t n_shards;
     struct registry_shard shards[WIRE_MAX_SHARDS];
     struct wire_spec spec; /* zero until known */
+    bool model_known;      /* model is what the first actor said */
+    uint64_t model;        /* hash of the task's files, 0: none */
     uint64_t topology;     /* version: up with each change */
     /* private */
     size_t room, n_slots;
@@ -120,6 +122,21 @@ bool registry_serves(const struct registry *registry,
 
 /* Fix (obs_dim, act_dim). Raises the topology version. */
 void registry_fix_spec(struct registry *registry, struct wire_spec spec);
+
+/*
+ * Is an actor's task the run's, as far as that is known? false: why (n bytes)
+ * says in one line what differs. task: its name.
+ */
+bool registry_fits(const struct registry *registry, const char *task,
+                   const struct wire_ready *ready, char *why, size_t n);
+
+/* Of a task that fits: what was not known yet is from now on. true: something
+ * was not. */
+bool registry_fix_task(struct registry *registry,
+                       const struct wire_ready *ready);
+
+/* The model's hash from RUN/state. -EEXIST: it is known. */
+int registry_known_model(struct registry *registry, uint64_t model);
 
 /*
  * elapsed_ms of our own loop's time went by: shards silent for dead_ms are

@@ -23,6 +23,9 @@ char *state_print(const struct state *state, const struct registry *registry,
         fprintf(out, "spec %" PRIu32 " %" PRIu32 "\n", registry->spec.obs_dim,
                 registry->spec.act_dim);
     }
+    if (registry->model_known) {
+        fprintf(out, "model %016" PRIx64 "\n", registry->model);
+    }
     for (size_t i = 0; i < registry->n_peers; i++) {
         const struct registry_peer *peer = registry->peers[i];
         if (peer->role == 0)
@@ -101,6 +104,8 @@ static int parse_line(struct state *state, const char *line,
             return -EBADMSG;
         }
         registry_fix_spec(registry, spec);
+    } else if (sscanf(line, "model %16" SCNx64 "%n", &id, &end) == 1) {
+        if (registry_known_model(registry, id) != 0) return -EBADMSG;
     } else if (sscanf(line, "ring %16" SCNx64 " %" SCNu64 "%n", &id, &stored,
                       &end) == 2) {
         if (limiter_known_ring(limiter, id, stored) != 0) return -EBADMSG;

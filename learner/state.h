@@ -15,6 +15,8 @@
  *   generation 3       how often a learner started here
  *   task multigoal
  *   spec 2 2           obs_dim and act_dim, once known
+ *   model 8f1e...      hash of the task's files, once an actor has said it;
+ *                      0: none
  *   name actor-0 actor  in rank order, with its role; without one as older
  *                      versions wrote it: not known until its next Hello
  *   ring 01ab... 5120  ring id and highest stored total reported

@@ -42,6 +42,12 @@ struct wire_spec {
     uint32_t obs_dim, act_dim;
 };
 
+/* An actor's task: S and A at least 1. */
+struct wire_ready {
+    struct wire_spec spec;
+    uint64_t model; /* hash of the files that it is made of (env_spec.hash); 0: none */
+};
+
 enum wire_shard_state { WIRE_SHARD_LISTED = 1, WIRE_SHARD_DEAD };
 
 struct wire_shard {
@@ -188,7 +194,7 @@ struct wire_message {
         struct wire_hello hello;
         struct wire_welcome welcome;
         struct wire_refused refused;
-        struct wire_spec ready;
+        struct wire_ready ready;
         struct wire_heartbeat heartbeat;
         struct wire_get_parameters get_parameters;
         struct wire_parameters parameters;

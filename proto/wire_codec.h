@@ -34,7 +34,7 @@ struct wire_out {
         Softq__Hello hello;
         Softq__Welcome welcome;
         Softq__Refused refused;
-        Softq__Spec spec;
+        Softq__Ready ready;
         Softq__Nothing nothing;
         Softq__Heartbeat heartbeat;
         Softq__GetParameters get_parameters;

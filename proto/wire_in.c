@@ -403,7 +403,10 @@ int wire_in_body(const struct wire_in *in, enum wire_type type,
     case WIRE_REFUSED:
         return refused_in(in, from->refused, &to->refused);
     case WIRE_READY:
-        return spec_in(in, from->ready, true, &to->ready);
+        to->ready.spec =
+            (struct wire_spec){from->ready->obs_dim, from->ready->act_dim};
+        to->ready.model = from->ready->model;
+        return dims_in(in, to->ready.spec.obs_dim, to->ready.spec.act_dim);
     case WIRE_HEARTBEAT:
         return heartbeat_in(in, from->heartbeat, &to->heartbeat);
     case WIRE_GET_PARAMETERS:

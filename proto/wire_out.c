@@ -259,7 +259,10 @@ void wire_out_body(struct wire_out *out, const struct wire_message *from,
         refused_out(&from->refused, out);
         break;
     case WIRE_READY:
-        spec_out(&from->ready, &out->body.spec);
+        softq__ready__init(&out->body.ready);
+        out->body.ready.obs_dim = from->ready.spec.obs_dim;
+        out->body.ready.act_dim = from->ready.spec.act_dim;
+        out->body.ready.model = from->ready.model;
         break;
     case WIRE_HEARTBEAT:
         heartbeat_out(&from->heartbeat, out);

@@ -27,7 +27,7 @@ static const double target_radius = 0.2;
 /* cos and sin of both joints, the target, the joints' speeds, finger - target
  * in the plane. */
 static size_t reacher_width(const mjModel *m) {
-    return (size_t)(2 * LINKS + m->nq - LINKS + LINKS + 2);
+    return 2 * (size_t)LINKS + (size_t)m->nq + 2;
 }
 
 static void reacher_observe(const struct mujoco_state *state, double *obs) {
@@ -105,6 +105,7 @@ const struct env_class tasks_reacher = {
     .step = robot_step,
     .statistics = reacher_distance,
     .position = reacher_position,
+    .scene = mujoco_scene,
 };
 
 /* -- pusher -- */
@@ -128,7 +129,7 @@ static void pusher_observe(const struct mujoco_state *state, double *obs) {
  * Their last four coordinates are the object's y, x and the goal's. */
 static void pusher_place(const struct mujoco_state *state, struct rng *rng) {
     const mjModel *m = state->model->m;
-    double *object = state->d->qpos + m->nq - 2 * PLACED;
+    double *object = state->d->qpos + ((ptrdiff_t)m->nq - 4);
     do {
         object[0] = between(rng, -0.3, 0.0);
         object[1] = between(rng, -0.2, 0.2);
@@ -189,4 +190,5 @@ const struct env_class tasks_pusher = {
     .step = robot_step,
     .statistics = pusher_distance,
     .position = pusher_position,
+    .scene = mujoco_scene,
 };

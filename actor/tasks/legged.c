@@ -4,7 +4,6 @@
  * contact. Both observe the external forces on their bodies (cfrc_ext: torque
  * and force of each, the world left out), and those lag by a simulator step.
  */
-#include <assert.h>
 #include <math.h>
 
 #include "actor/tasks/robot.h"
@@ -27,7 +26,7 @@ static double clip(double x, double low, double high) {
 static const double ant_force_limit = 1.0;
 
 static size_t ant_width(const mjModel *m) {
-    return (size_t)(m->nq - SKIPPED + m->nv) + of_bodies(m, 6);
+    return robot_state_width(m, SKIPPED) + of_bodies(m, 6);
 }
 
 static void ant_observe(const struct mujoco_state *state, double *obs) {
@@ -90,6 +89,7 @@ const struct env_class tasks_ant = {
     .step = robot_step,
     .statistics = robot_final_x,
     .position = mujoco_position,
+    .scene = mujoco_scene,
 };
 
 /* -- humanoid -- */
@@ -97,7 +97,7 @@ const struct env_class tasks_ant = {
 /* Coordinates, velocities, each body's inertia (10) and velocity (6) about the
  * centre of mass, the motors' torques, external forces (6). */
 static size_t humanoid_width(const mjModel *m) {
-    return (size_t)(m->nq - SKIPPED + m->nv) + of_bodies(m, 10 + 6) +
+    return robot_state_width(m, SKIPPED) + of_bodies(m, 10 + 6) +
            (size_t)(m->nv - FREE) + of_bodies(m, 6);
 }
 
@@ -171,4 +171,5 @@ const struct env_class tasks_humanoid = {
     .step = robot_step,
     .statistics = robot_final_x,
     .position = mujoco_position,
+    .scene = mujoco_scene,
 };

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "actor/hash.h"
+#include "actor/tasks/mjcf.h"
 #include "common/exit_status.h"
 #include "common/log.h"
 
@@ -67,6 +69,13 @@ int mujoco_load(struct mujoco_model **model, const char *file, int frame_skip,
         free(shared);
         return -EBADMSG;
     }
+    shared->hash = HASH_START;
+    err = mjcf_hash(&shared->hash, path);
+    if (err) {
+        snprintf(why, n, "%s: %s", path, strerror(-err));
+        mujoco_unload(shared);
+        return err == -ENOMEM ? err : -EBADMSG;
+    }
     shared->frame_skip = frame_skip;
     shared->dt = shared->m->opt.timestep * frame_skip;
     shared->horizon = options->horizon > 0 ? options->horizon : horizon;
@@ -113,6 +122,11 @@ void mujoco_position(const void *state, double xy[2]) {
 double mujoco_numeric(const mjModel *m, const char *name, double otherwise) {
     const int i = mj_name2id(m, mjOBJ_NUMERIC, name);
     return i < 0 ? otherwise : m->numeric_data[m->numeric_adr[i]];
+}
+
+void mujoco_scene(const void *state, struct env_scene *scene) {
+    const struct mujoco_state *robot = state;
+    *scene = (struct env_scene){robot->model->m, robot->d, robot->model->dt};
 }
 
 void mujoco_centre(struct mujoco_state *state, double centre[3]) {

@@ -23,6 +23,7 @@ struct mujoco_model {
     int frame_skip; /* simulator steps a step */
     double dt;      /* s a step */
     uint64_t horizon;
+    uint64_t hash; /* of the MJCF file and what it names (mjcf.h) */
 
     /* filled by robot_load() for a task that is described, else 0 */
     const struct robot *robot; /* static storage */
@@ -39,11 +40,11 @@ struct mujoco_state {
 };
 
 /*
- * Load options->model where it names a file. Else load file ("swimmer.xml")
- * from options->data_dir, else from the folder of the
- * source tree, else from the installed one. Install handlers so that MuJoCo's
- * warnings are log lines, its fatal errors one log line and exit status 1, and
- * nothing is written to the working directory. horizon: the robot's own.
+ * Load options->model where it names a file; else file ("swimmer.xml") from
+ * options->data_dir, from the folder of the source tree, or from the installed
+ * one. Install handlers so that MuJoCo's warnings are log lines, its fatal
+ * errors one log line and exit status 1, and nothing is written to the working
+ * directory. horizon: the robot's own.
  *
  * Returns 0, -ENOENT, -EBADMSG (not a model) or -ENOMEM, with one line in why
  * (n bytes); nothing to unload on error.
@@ -63,6 +64,7 @@ void mujoco_destroy(void *state);
 void *mujoco_create_sized(void *model, size_t size);
 /* The first two coordinates. */
 void mujoco_position(const void *state, double xy[2]);
+void mujoco_scene(const void *state, struct env_scene *scene);
 
 /* The model's first <numeric> of that name, or otherwise. */
 double mujoco_numeric(const mjModel *m, const char *name, double otherwise);

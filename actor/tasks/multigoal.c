@@ -161,4 +161,5 @@ const struct env_class tasks_multigoal = {
     .step = multigoal_step,
     .statistics = multigoal_statistics,
     .position = multigoal_position,
+    .drawing = "drawings/multigoal.xml",
 };

@@ -17,7 +17,7 @@ static void final_angle(const void *state, double *stats) {
 /* -- one pole -- */
 
 static size_t single_width(const mjModel *m) {
-    return (size_t)(m->nq + m->nv);
+    return robot_state_width(m, 0);
 }
 
 static void single_observe(const struct mujoco_state *state, double *obs) {
@@ -60,6 +60,7 @@ const struct env_class tasks_inverted_pendulum = {
     .step = robot_step,
     .statistics = final_angle,
     .position = mujoco_position,
+    .scene = mujoco_scene,
 };
 
 /* -- a pole on a pole -- */
@@ -68,7 +69,7 @@ static const double observation_limit = 10.0;
 
 /* x, sines and cosines of the angles, velocities, the force on the cart. */
 static size_t double_width(const mjModel *m) {
-    return (size_t)(1 + 2 * (m->nq - 1) + m->nv + 1);
+    return 2 * (size_t)m->nq + (size_t)m->nv;
 }
 
 static void double_observe(const struct mujoco_state *state, double *obs) {
@@ -126,4 +127,5 @@ const struct env_class tasks_inverted_double_pendulum = {
     .step = robot_step,
     .statistics = final_angle,
     .position = mujoco_position,
+    .scene = mujoco_scene,
 };

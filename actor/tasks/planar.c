@@ -22,7 +22,7 @@ struct gait {
 };
 
 static size_t width(const mjModel *m) {
-    return (size_t)(m->nq - SKIPPED + m->nv);
+    return robot_state_width(m, SKIPPED);
 }
 
 static void observe(const struct mujoco_state *state, double *obs) {
@@ -143,6 +143,7 @@ const struct env_class tasks_hopper = {
     .step = robot_step,
     .statistics = robot_final_x,
     .position = mujoco_position,
+    .scene = mujoco_scene,
 };
 
 const struct env_class tasks_half_cheetah = {
@@ -156,6 +157,7 @@ const struct env_class tasks_half_cheetah = {
     .step = robot_step,
     .statistics = robot_final_x,
     .position = mujoco_position,
+    .scene = mujoco_scene,
 };
 
 const struct env_class tasks_walker2d = {
@@ -169,4 +171,5 @@ const struct env_class tasks_walker2d = {
     .step = robot_step,
     .statistics = robot_final_x,
     .position = mujoco_position,
+    .scene = mujoco_scene,
 };

@@ -137,6 +137,7 @@ const struct env_class tasks_point_x = {
     .step = step,
     .statistics = statistics,
     .position = position,
+    .drawing = "drawings/point-x.xml",
 };
 
 const struct env_class tasks_point_y = {
@@ -150,6 +151,7 @@ const struct env_class tasks_point_y = {
     .step = step,
     .statistics = statistics,
     .position = position,
+    .drawing = "drawings/point-y.xml",
 };
 
 const struct env_class tasks_point_xy = {
@@ -163,4 +165,5 @@ const struct env_class tasks_point_xy = {
     .step = step,
     .statistics = statistics,
     .position = position,
+    .drawing = "drawings/point-xy.xml",
 };

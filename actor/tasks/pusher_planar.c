@@ -128,6 +128,7 @@ const struct env_class tasks_pusher_planar = {
     .step = robot_step,
     .statistics = statistics,
     .position = position,
+    .scene = mujoco_scene,
 };
 
 const struct env_class tasks_pusher_planar_x = {
@@ -141,6 +142,7 @@ const struct env_class tasks_pusher_planar_x = {
     .step = robot_step,
     .statistics = statistics,
     .position = position,
+    .scene = mujoco_scene,
 };
 
 const struct env_class tasks_pusher_planar_y = {
@@ -154,4 +156,5 @@ const struct env_class tasks_pusher_planar_y = {
     .step = robot_step,
     .statistics = statistics,
     .position = position,
+    .scene = mujoco_scene,
 };

@@ -65,6 +65,7 @@ static int quadruped_load(void **model, struct env_spec *spec,
         .horizon = shared->horizon,
         .n_stats = 1,
         .stat_names = {"net_displacement"}, // m, from the start to the end
+        .hash = shared->hash,
     };
     if (target_of(m) < 0) return 0;
     spec->stat_names[0] = "min_distance"; // m, to the target
@@ -176,6 +177,7 @@ const struct env_class tasks_quadruped_empty = {
     .step = quadruped_step,
     .statistics = quadruped_statistics,
     .position = quadruped_position,
+    .scene = mujoco_scene,
 };
 
 const struct env_class tasks_quadruped_hall_wide = {
@@ -189,6 +191,7 @@ const struct env_class tasks_quadruped_hall_wide = {
     .step = quadruped_step,
     .statistics = quadruped_statistics,
     .position = quadruped_position,
+    .scene = mujoco_scene,
 };
 
 const struct env_class tasks_quadruped_hall_narrow = {
@@ -202,6 +205,7 @@ const struct env_class tasks_quadruped_hall_narrow = {
     .step = quadruped_step,
     .statistics = quadruped_statistics,
     .position = quadruped_position,
+    .scene = mujoco_scene,
 };
 
 const struct env_class tasks_quadruped_umaze = {
@@ -215,6 +219,7 @@ const struct env_class tasks_quadruped_umaze = {
     .step = quadruped_step,
     .statistics = quadruped_statistics,
     .position = quadruped_position,
+    .scene = mujoco_scene,
 };
 
 const struct env_class tasks_quadruped_maze = {
@@ -228,4 +233,5 @@ const struct env_class tasks_quadruped_maze = {
     .step = quadruped_step,
     .statistics = quadruped_statistics,
     .position = quadruped_position,
+    .scene = mujoco_scene,
 };

@@ -76,6 +76,7 @@ int robot_load(void **model, struct env_spec *spec, const struct robot *robot,
         .horizon = shared->horizon,
         .n_stats = 1,
         .stat_names = {robot->stat},
+        .hash = shared->hash,
     };
     return 0;
 }
@@ -173,6 +174,10 @@ double *robot_observe_clipped(const double *x, size_t n, double limit,
                               double *obs) {
     for (size_t i = 0; i < n; i++) *obs++ = fmin(fmax(x[i], -limit), limit);
     return obs;
+}
+
+size_t robot_state_width(const mjModel *m, size_t skip) {
+    return (size_t)m->nq - skip + (size_t)m->nv;
 }
 
 double *robot_observe_state(const struct mujoco_state *state, int skip,

@@ -16,7 +16,7 @@
  * derives from the state (xpos, cinert, cvel, cfrc_ext, qfrc_constraint) is one
  * simulator step older than qpos and qvel.
  *
- *   model = robot_load(&hopper)    state->obs (S) the last observation, double
+ *   S observation, also as double in state->obs
  */
 struct robot {
     const char *file; /* "hopper.xml", unless options->model names another */
@@ -84,6 +84,8 @@ const double *robot_landmark(const struct mujoco_state *state, size_t i);
  */
 double *robot_observe_state(const struct mujoco_state *state, int skip,
                             double limit, double *obs);
+/* That length. */
+size_t robot_state_width(const mjModel *m, size_t skip);
 /* obs out (n): x (n) clipped to +-limit. Returns the place behind. */
 double *robot_observe_clipped(const double *x, size_t n, double limit,
                               double *obs);

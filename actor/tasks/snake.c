@@ -34,6 +34,7 @@ static int snake_load(void **model, struct env_spec *spec,
         .n_stats = 2,
         // m, of the centre of mass along x; 1: beyond the line
         .stat_names = {"max_forward", "crossed"},
+        .hash = shared->hash,
     };
     return 0;
 }
@@ -97,4 +98,5 @@ const struct env_class tasks_swimmer_finish = {
     .step = snake_step,
     .statistics = snake_statistics,
     .position = snake_position,
+    .scene = mujoco_scene,
 };

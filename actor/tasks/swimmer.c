@@ -11,7 +11,7 @@ enum { SKIPPED = 2 /* x and y: the plane is homogeneous */ };
 static const double control_cost = 1e-4;
 
 static size_t width(const mjModel *m) {
-    return (size_t)(m->nq - SKIPPED + m->nv);
+    return robot_state_width(m, SKIPPED);
 }
 
 static void observe(const struct mujoco_state *state, double *obs) {
@@ -53,4 +53,5 @@ const struct env_class tasks_swimmer = {
     .step = robot_step,
     .statistics = robot_final_x,
     .position = mujoco_position,
+    .scene = mujoco_scene,
 };

@@ -19,4 +19,10 @@ extern const struct env_class tasks_quadruped_hall_wide,
     tasks_quadruped_hall_narrow;
 extern const struct env_class tasks_quadruped_umaze, tasks_quadruped_maze;
 
+/*
+ * A user's own, by env_options.file: an MJCF model described by an INI file
+ * (recipe.h), a shared object (softq/env.h). Not in env_list().
+ */
+extern const struct env_class tasks_custom, tasks_plugin;
+
 #endif

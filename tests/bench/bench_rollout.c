@@ -1,107 +1,220 @@
 /*
- * What acting costs: environment steps a second of the bare simulator, of the
- * task on top of it, and of a whole rollout with the sampling network.
+ * What a step of each MuJoCo task costs in a rollout of 16 environments, beside
+ * what it cannot do without: mj_step, mj_rnePostConstraint where contact forces
+ * are read, and the sampler's matrix products. Both do the same steps: before
+ * each one the environments are copied, the copies are then stepped bare from
+ * the same states with the same controls, and the two take turns at being
+ * first.
  *
- *   build/tests/bench/bench_rollout [SECONDS a measurement]
+ *   bench_rollout [SECONDS a task] [TASK ...]
+ *
+ * us a step of one environment; the medians over slices of a run. "times" is
+ * rollout / (mj_step + rne + sgemm), "share" is mj_step / rollout. A task is
+ * marked where times is above 1.05, or share below 90 % and a step takes 40 us.
  */
+#include <cblas.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "actor/rollout.h"
-#include "actor/tasks/mujoco.h"
+#include "actor/tasks/robot.h"
 #include "common/mlp.h"
 
+enum { E = 16, UNITS = 128, MOST_SLICES = 4096 };
+/* What is timed. */
+enum { SIMULATOR, FORCES, PRODUCTS, ROLLOUT, PARTS };
+static const double slice_seconds = 0.02;
+
+/* This thread's time on a core: others may want it too. */
 static double now(void) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 struct bench {
     struct rollout rollout;
-    double action[16];
+    mjData *twin[E];
+    float *x, *w, *y; /* operands of the products: (E, most) (most, most) */
+    double seconds[PARTS];
+    size_t steps; /* of all environments */
 };
 
-static void simulate(struct bench *bench) {
-    struct mujoco_state *robot = bench->rollout.states[0];
-    for (int i = 0; i < robot->model->frame_skip; i++)
-        mj_step(robot->model->m, robot->d);
+static void give_up(const char *why) {
+    fprintf(stderr, "bench_rollout: %s\n", why);
+    exit(1);
 }
 
-static void step_task(struct bench *bench) {
-    struct env_result result;
-    float obs[64];
-    bench->rollout.class->step(bench->rollout.states[0], bench->action, obs,
-                               &result);
-}
-
-static void step_rollout(struct bench *bench) {
-    char why[256];
-    if (rollout_step(&bench->rollout, NULL, why, sizeof(why)) != 0) {
-        fprintf(stderr, "%s\n", why);
-        exit(1);
-    }
-}
-
-/* Calls a second over so many seconds. */
-static double measure(void (*f)(struct bench *), struct bench *bench,
-                      double seconds) {
-    const double start = now();
-    size_t calls = 0;
-    double elapsed = 0.0;
-    while (elapsed < seconds) {
-        for (int i = 0; i < 100; i++) f(bench);
-        calls += 100;
-        elapsed = now() - start;
-    }
-    return (double)calls / elapsed;
-}
-
-static void bench_task(const char *task, size_t environments, double seconds) {
-    struct bench bench = {.action = {0.3, -0.3}};
-    struct config config = {.seed = 1,
-                            .units = 128,
-                            .environments = environments,
-                            .horizon = 1000000000};
+static void start(struct bench *b, const char *task) {
+    struct config config = {
+        .seed = 1, .units = UNITS, .environments = E, .horizon = 1000000000};
     char why[512] = "";
-    strcpy(config.task, task);
-    strcpy(config.multigoal_reward, "gaussian");
-    if (rollout_init(&bench.rollout, &config, RNG_TEST, 0, 0, why,
-                     sizeof(why)) != 0) {
-        fprintf(stderr, "%s\n", why);
-        exit(1);
-    }
-    const size_t P = mlp_parameters(&bench.rollout.shape);
-    float *phi = calloc(P, sizeof(*phi));
-    if (!phi) exit(1);
+    snprintf(config.task, sizeof(config.task), "%s", task);
+    if (rollout_init(&b->rollout, &config, RNG_TEST, 0, 0, why, sizeof(why)))
+        give_up(why);
+    const struct mlp_shape *shape = &b->rollout.shape;
+    float *phi = calloc(mlp_parameters(shape), sizeof(*phi));
+    const size_t most = shape->S > UNITS ? shape->S : UNITS;
+    b->x = calloc(most * (2 * E + UNITS), sizeof(*b->x));
+    if (!phi || !b->x) give_up("out of memory");
+    b->y = b->x + most * E;
+    b->w = b->y + most * E;
     struct rng rng;
     rng_init(&rng, 1, RNG_TEST, 0, 0, 1);
-    mlp_init(&bench.rollout.shape, phi, &rng);
-
-    printf("%-15s", task);
-    if (strcmp(task, "multigoal") != 0)
-        printf(" simulator %.0f,", measure(simulate, &bench, seconds));
-    printf(" task %.0f,", measure(step_task, &bench, seconds));
-    printf(" %zu random %.0f,", environments,
-           measure(step_rollout, &bench, seconds) * (double)environments);
-    const struct policy policy = {.shape = bench.rollout.shape, .phi = phi};
-    rollout_set_policy(&bench.rollout, &policy, 1);
-    printf(" %zu with the sampler %.0f steps/s\n", environments,
-           measure(step_rollout, &bench, seconds) * (double)environments);
+    mlp_init(shape, phi, &rng);
+    const struct policy policy = {.shape = *shape, .phi = phi};
+    if (rollout_set_policy(&b->rollout, &policy, 1)) give_up("out of memory");
     free(phi);
-    rollout_finish(&bench.rollout);
+    for (size_t e = 0; e < E; e++) {
+        const struct mujoco_state *robot = b->rollout.states[e];
+        b->twin[e] = mj_makeData(robot->model->m);
+        if (!b->twin[e]) give_up("out of memory");
+    }
+}
+
+static void finish(struct bench *b) {
+    for (size_t e = 0; e < E; e++) mj_deleteData(b->twin[e]);
+    rollout_finish(&b->rollout);
+    free(b->x);
+}
+
+static void product(const struct bench *b, size_t in, size_t out) {
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, E, (int)out, (int)in,
+                1.0f, b->x, (int)in, b->w, (int)out, 0.0f, b->y, (int)out);
+}
+
+/* The bare parts, on the copies, with the controls of the rollout's step. */
+static void step_bare(struct bench *b) {
+    const struct mujoco_state *robot = b->rollout.states[0];
+    const mjModel *m = robot->model->m;
+    const struct mlp_shape *shape = &b->rollout.shape;
+    double t = now();
+    for (size_t e = 0; e < E; e++)
+        for (int i = 0; i < robot->model->frame_skip; i++)
+            mj_step(m, b->twin[e]);
+    b->seconds[SIMULATOR] += now() - t;
+    if (robot->model->robot->contact_forces) {
+        t = now();
+        for (size_t e = 0; e < E; e++) mj_rnePostConstraint(m, b->twin[e]);
+        b->seconds[FORCES] += now() - t;
+    }
+    t = now();
+    product(b, shape->S, UNITS);
+    product(b, shape->X, UNITS);
+    product(b, UNITS, UNITS);
+    product(b, UNITS, shape->Y);
+    b->seconds[PRODUCTS] += now() - t;
+}
+
+static void step_rollout(struct bench *b) {
+    char why[256];
+    const double t = now();
+    if (rollout_step(&b->rollout, NULL, why, sizeof(why))) give_up(why);
+    b->seconds[ROLLOUT] += now() - t;
+}
+
+/* The controls are known only afterwards, so a bare step that goes first takes
+ * those of the step before. */
+static void step_both(struct bench *b, bool bare_first) {
+    const struct mujoco_state *robot = b->rollout.states[0];
+    const mjModel *m = robot->model->m;
+    for (size_t e = 0; e < E; e++) {
+        const struct mujoco_state *state = b->rollout.states[e];
+        mj_copyData(b->twin[e], m, state->d);
+    }
+    if (!bare_first) step_rollout(b);
+    for (size_t e = 0; e < E; e++)
+        for (size_t i = 0; i < (size_t)m->nu; i++)
+            b->twin[e]->ctrl[i] = m->actuator_ctrlrange[2 * i + 1] *
+                                  (double)b->rollout.a[e * (size_t)m->nu + i];
+    step_bare(b);
+    if (bare_first) step_rollout(b);
+    b->steps += E;
+}
+
+static int ascending(const void *x, const void *y) {
+    const double a = *(const double *)x, b = *(const double *)y;
+    return (a > b) - (a < b);
+}
+
+static double median(double *x, size_t n) {
+    qsort(x, n, sizeof(*x), ascending);
+    return x[n / 2];
+}
+
+/* Slices of a run: us a step of each part, and the two ratios. */
+struct slices {
+    size_t n;
+    double part[PARTS][MOST_SLICES], times[MOST_SLICES], share[MOST_SLICES];
+};
+
+static void measure(struct bench *b, struct slices *slices, double seconds) {
+    const double end = now() + seconds;
+    bool bare_first = false;
+    slices->n = 0;
+    while (now() < end && slices->n < MOST_SLICES) {
+        const double slice_end = now() + slice_seconds;
+        memset(b->seconds, 0, sizeof(b->seconds));
+        b->steps = 0;
+        // an even number, so that each is first as often
+        while (now() < slice_end || bare_first) {
+            step_both(b, bare_first);
+            bare_first = !bare_first;
+        }
+        const size_t i = slices->n++;
+        const double *s = b->seconds;
+        for (size_t p = 0; p < PARTS; p++)
+            slices->part[p][i] = 1e6 * s[p] / (double)b->steps;
+        slices->times[i] =
+            s[ROLLOUT] / (s[SIMULATOR] + s[FORCES] + s[PRODUCTS]);
+        slices->share[i] = s[SIMULATOR] / s[ROLLOUT];
+    }
+}
+
+static void bench_task(const char *task, double seconds) {
+    static struct slices slices;
+    struct bench b = {0};
+    start(&b, task);
+    measure(&b, &slices, 0.2); // the first contacts, and warm caches
+    measure(&b, &slices, seconds);
+    double us[PARTS];
+    for (size_t p = 0; p < PARTS; p++) us[p] = median(slices.part[p], slices.n);
+    const double times = median(slices.times, slices.n);
+    const double share = median(slices.share, slices.n);
+    const bool slow = times > 1.05 || (us[ROLLOUT] >= 40.0 && share < 0.9);
+    printf("%-24s %8.2f %6.2f %6.2f %8.2f %6.3f %5.1f %% %8.0f%s\n", task,
+           us[SIMULATOR], us[FORCES], us[PRODUCTS], us[ROLLOUT], times,
+           100.0 * share, 1e6 / us[ROLLOUT], slow ? "  SLOW" : "");
+    fflush(stdout);
+    finish(&b);
 }
 
 int main(int argc, char **argv) {
-    const double seconds = argc > 1 ? atof(argv[1]) : 1.0;
+    const double seconds = argc > 1 ? atof(argv[1]) : 3.0;
     mlp_blas_setup();
-    bench_task("multigoal", 8, seconds);
-    bench_task("swimmer", 8, seconds);
-    bench_task("swimmer", 64, seconds);
-    bench_task("swimmer-finish", 8, seconds);
-    bench_task("quadruped-empty", 8, seconds);
-    bench_task("quadruped-maze", 8, seconds);
+    printf("%-24s %8s %6s %6s %8s %6s %7s %8s\n", "us a step", "mj_step", "rne",
+           "sgemm", "rollout", "times", "share", "steps/s");
+    if (argc > 2) {
+        for (int i = 2; i < argc; i++) bench_task(argv[i], seconds);
+        return 0;
+    }
+    static const char *const tasks[] = {"swimmer",
+                                        "hopper",
+                                        "half-cheetah",
+                                        "walker2d",
+                                        "ant",
+                                        "humanoid",
+                                        "reacher",
+                                        "pusher",
+                                        "inverted-pendulum",
+                                        "inverted-double-pendulum",
+                                        "pusher-planar",
+                                        "swimmer-finish",
+                                        "quadruped-empty",
+                                        "quadruped-maze"};
+    for (size_t i = 0; i < sizeof(tasks) / sizeof(*tasks); i++)
+        bench_task(tasks[i], seconds);
     return 0;
 }

@@ -48,7 +48,8 @@ static void fill_bodies(struct wire_message *m) {
         (struct wire_welcome){4, 1, "gamma = 0.99\n", 13, topology()};
     m[WIRE_REFUSED - 1].refused = (struct wire_refused){
         WIRE_INSERT, 41, WIRE_CODE_STALE, "seq 41 is below the mask"};
-    m[WIRE_READY - 1].ready = (struct wire_spec){8, 2};
+    m[WIRE_READY - 1].ready =
+        (struct wire_ready){{8, 2}, UINT64_C(0x8000000000000001)};
     m[WIRE_HEARTBEAT - 1].heartbeat = (struct wire_heartbeat){
         11,
         {1, 2, 3, 4, 5, 6, 17, 8, 9, 10, 11, 12, 13, 14, 15, 16},

@@ -89,7 +89,7 @@ static void show(struct driver *d) {
 
 static void put_state(struct driver *d, const double *x, size_t n) {
     const mjModel *m = d->state->model->m;
-    if (n != (size_t)(m->nq + m->nv)) fail("state: not nq + nv numbers", "");
+    if (n != robot_state_width(m, 0)) fail("state: not nq + nv numbers", "");
     set_state(d, x, x + m->nq);
     mj_forward(m, d->state->d);
     show(d);
@@ -98,7 +98,7 @@ static void put_state(struct driver *d, const double *x, size_t n) {
 static void inject(struct driver *d, const double *x, size_t n) {
     const mjModel *m = d->state->model->m;
     mjData *data = d->state->d;
-    if (n != (size_t)(1 + m->nq + m->nv + m->na + m->nv))
+    if (n != 1 + robot_state_width(m, 0) + (size_t)m->na + (size_t)m->nv)
         fail("inject: not 1 + nq + nv + na + nv numbers", "");
     const double *warmstart = x + 1 + m->nq + m->nv + m->na;
     set_state(d, x + 1, x + 1 + m->nq);

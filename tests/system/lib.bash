@@ -142,6 +142,23 @@ missing_batches() { # run
             }'
 }
 
+# Status 2 within 20 s, one line on stderr, and the line has the word.
+refuses() { # name, word, command...
+    local name=$1 word=$2 status lines
+    shift 2
+    timeout -k 2 20 "$@" >"$work/out" 2>"$work/err" </dev/null
+    status=$?
+    lines=$(grep -c . "$work/err")
+    if [[ $status != 2 ]]; then
+        not_ok "$name" "status $status: $(head -c 300 "$work/err")"
+    elif [[ $lines != 1 ]] || ! grep -qF -- "$word" "$work/err"; then
+        not_ok "$name" "$lines lines, not one with '$word': \
+$(head -c 300 "$work/err")"
+    else
+        ok "$name"
+    fi
+}
+
 clean_up() {
     local pid
     for pid in $(processes_of "$work" | cut -d' ' -f1); do

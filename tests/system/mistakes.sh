@@ -9,23 +9,6 @@ replay=$(program softq-replay)
 learner=$(program softq-learner)
 local_sh=$root/deploy/local.sh
 
-# Status 2 within 20 s, one line on stderr, and the line has the word.
-refuses() { # name, word, command...
-    local name=$1 word=$2 status lines
-    shift 2
-    timeout -k 2 20 "$@" >"$work/out" 2>"$work/err" </dev/null
-    status=$?
-    lines=$(grep -c . "$work/err")
-    if [[ $status != 2 ]]; then
-        not_ok "$name" "status $status: $(head -c 300 "$work/err")"
-    elif [[ $lines != 1 ]] || ! grep -qF -- "$word" "$work/err"; then
-        not_ok "$name" "$lines lines, not one with '$word': \
-$(head -c 300 "$work/err")"
-    else
-        ok "$name"
-    fi
-}
-
 no_option_is_guessed() {
     local program
     for program in "$actor" "$replay" "$learner"; do
@@ -49,6 +32,11 @@ an_unknown_task_is_named() {
     refuses "${FUNCNAME[0]}" no-such-task \
         "$local_sh" no-such-task --no-install --run_dir="$work/task"
     gone "$work/task" || not_ok "${FUNCNAME[0]}" "processes stay behind"
+}
+
+a_model_that_is_not_there_is_named() {
+    refuses "${FUNCNAME[0]}" /nowhere.xml \
+        "$local_sh" hopper --no-install --model=/nowhere.xml
 }
 
 a_run_that_is_not_there_is_named() {
@@ -121,6 +109,7 @@ a_full_disk_is_one_line() {
 
 no_option_is_guessed
 an_unknown_task_is_named
+a_model_that_is_not_there_is_named
 a_run_that_is_not_there_is_named
 a_folder_that_cannot_be_written_is_named
 a_busy_port_is_named

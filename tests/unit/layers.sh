@@ -46,7 +46,8 @@ includes actor common learner proto replay tests | grep -E '"\.\.?/' |
 keep only_mlp_calls_cblas 'cblas\.h|openblas.*' 'common/mlp\.c|learner/(pool|main)\.c'
 keep only_wire_knows_protobuf '.*pb-c\.h|protobuf-c.*' \
     'proto/wire[a-z_]*\.[ch]'
-keep only_actors_know_mujoco 'mujoco/.*' 'actor/tasks/[a-z_]*\.[ch]'
+keep only_actors_know_mujoco 'mujoco/.*' \
+    'actor/(tasks/[a-z_]*|render)\.[ch]'
 keep common_knows_no_sockets 'uv\.h|zmq\.h' '(actor|learner|proto|replay)/.*'
 
 # pure modules: no loop, no socket, neither directly nor through a header

@@ -139,8 +139,8 @@ static void on_learner(struct link_server *server,
         break;
     case WIRE_READY:
         h->readies++;
-        assert_int_equal(m->ready.obs_dim, 2);
-        assert_int_equal(m->ready.act_dim, 2);
+        assert_int_equal(m->ready.spec.obs_dim, 2);
+        assert_int_equal(m->ready.spec.act_dim, 2);
         answer(h, &reply);
         break;
     case WIRE_GET_PARAMETERS:

@@ -278,6 +278,20 @@ static void wrong_files_change_nothing(void **state) {
     }
 }
 
+/* [robot] describes a task: it may say what is no option, and sets none. */
+static void the_robot_section_holds_no_options(void **state) {
+    (void)state;
+    struct config config;
+    config_defaults(&config);
+    const char *path = write_file(
+        "robot.ini", "seed = 5\n[robot]\nhorizon = 7\nreward = 1 alive\n"
+                     "[more]\nalpha = 3\n");
+    assert_int_equal(config_read_file(&config, path, why, sizeof(why)), 0);
+    assert_int_equal(config.seed, 5);
+    assert_int_equal(config.horizon, 0);
+    assert_true(config.alpha == 3.0);
+}
+
 /* Welcome carries the shared options and nothing else, to the bit. */
 static void shared_text_carries_shared_options_only(void **state) {
     (void)state;
@@ -446,9 +460,9 @@ static int make_folder(void **state) {
 
 static int remove_folder(void **state) {
     (void)state;
-    static const char *const names[] = {"printed.ini", "first.ini",
-                                        "second.ini",  "wrong.ini",
-                                        "config.ini",  "state"};
+    static const char *const names[] = {
+        "printed.ini", "first.ini", "second.ini", "wrong.ini",
+        "config.ini",  "state",     "robot.ini"};
     char path[128];
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
         snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
@@ -469,6 +483,7 @@ int main(void) {
         cmocka_unit_test(later_sources_win),
         cmocka_unit_test(wrong_command_lines_are_refused),
         cmocka_unit_test(wrong_files_change_nothing),
+        cmocka_unit_test(the_robot_section_holds_no_options),
         cmocka_unit_test(shared_text_carries_shared_options_only),
         cmocka_unit_test(hostile_shared_text_is_refused),
         cmocka_unit_test(rules_between_options_hold),

@@ -301,7 +301,8 @@ static void the_state_reads_back(void **state) {
     hello("replay.0_x", 1, WIRE_SHARD, 3, &peer);
     snprintf(peer->endpoint, sizeof(peer->endpoint), "ipc:///a b/c.sock");
     list(peer, 77);
-    registry_fix_spec(&registry, (struct wire_spec){29, 8});
+    const struct wire_ready ready = {{29, 8}, UINT64_C(0x8000000000000001)};
+    assert_true(registry_fix_task(&registry, &ready));
     const struct state from = {
         .run = UINT64_C(0x0123456789abcdef), .generation = 7, .task = "x-y"};
     size_t len;
@@ -320,6 +321,7 @@ static void the_state_reads_back(void **state) {
     assert_string_equal(registry2.peers[1]->name, "replay.0_x");
     assert_int_equal(registry2.spec.obs_dim, 29);
     assert_int_equal(registry2.spec.act_dim, 8);
+    assert_true(registry2.model_known && registry2.model == ready.model);
     assert_int_equal(limiter2.n, 1);
     assert_int_equal(limiter_inserted(&limiter2), 12345);
     assert_int_equal(registry2.n_shards, 1);
@@ -347,6 +349,9 @@ static void a_damaged_state_is_refused(void **state) {
         "run 1\ngeneration 1\ntask t\nspec 0 4\n",
         "run 1\ngeneration 1\ntask t\nspec 5000 4\n",
         "run 1\ngeneration 1\ntask t\nring 12 x\n",
+        "run 1\ngeneration 1\ntask t\nmodel x\n",
+        "run 1\ngeneration 1\ntask t\nmodel 1 2\n",
+        "run 1\ngeneration 1\ntask t\nmodel 1\nmodel 1\n",
         "run 1\ngeneration 1\ntask t\nshard 0 0 1 ipc://x\n", // no name
         "run 1\ngeneration 1\ntask t\nname a\nshard 0 0 1\n",
         "run 1\ngeneration 1\ntask t\nname a\nshard 256 0 1 ipc://x\n",
@@ -369,6 +374,38 @@ static void a_damaged_state_is_refused(void **state) {
     }
 }
 
+/* The first actor fixes shape and model; another one is told both hashes. */
+static void the_first_actor_fixes_the_task(void **state) {
+    (void)state;
+    char why[200];
+    const struct wire_ready first = {{8, 2}, UINT64_C(0x12345678ffffffff)},
+                            moved = {{8, 2}, UINT64_C(0x9abcdef000000000)},
+                            other = {{9, 2}, first.model}, none = {{8, 2}, 0};
+    assert_true(registry_fits(&registry, "arm", &moved, why, sizeof(why)));
+    const uint64_t topology = registry.topology;
+    assert_true(registry_fix_task(&registry, &first));
+    assert_true(registry.topology > topology);
+    assert_true(registry_fits(&registry, "arm", &first, why, sizeof(why)));
+    assert_false(registry_fix_task(&registry, &first));
+    assert_false(registry_fits(&registry, "arm", &moved, why, sizeof(why)));
+    assert_non_null(strstr(why, "12345678"));
+    assert_non_null(strstr(why, "9abcdef0"));
+    assert_false(registry_fits(&registry, "arm", &none, why, sizeof(why)));
+    assert_false(registry_fits(&registry, "arm", &other, why, sizeof(why)));
+    assert_non_null(strstr(why, "9 and 2"));
+}
+
+/* A run of an older version, or a checkpoint, knows the shape but no model. */
+static void a_known_shape_still_learns_its_model(void **state) {
+    (void)state;
+    char why[200];
+    const struct wire_ready ready = {{8, 2}, 0}, other = {{8, 2}, 1};
+    registry_fix_spec(&registry, ready.spec);
+    assert_true(registry_fits(&registry, "arm", &other, why, sizeof(why)));
+    assert_true(registry_fix_task(&registry, &ready));
+    assert_false(registry_fits(&registry, "arm", &other, why, sizeof(why)));
+}
+
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -384,6 +421,8 @@ int main(void) {
         CASE(an_old_state_has_no_roles),
         CASE(the_state_reads_back),
         CASE(a_damaged_state_is_refused),
+        CASE(the_first_actor_fixes_the_task),
+        CASE(a_known_shape_still_learns_its_model),
     };
 #undef CASE
     return cmocka_run_group_tests_name("registry", tests, NULL, NULL);

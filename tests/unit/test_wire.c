@@ -337,11 +337,14 @@ static void values_out_of_range_are_refused(void **state) {
     m.hello.endpoint[0] = '\0';
     assert_int_equal(verdict(&m), -EBADMSG);
     m = sample(WIRE_READY);
-    m.ready.act_dim = WIRE_MAX_DIM + 1;
+    m.ready.spec.act_dim = WIRE_MAX_DIM + 1;
     assert_int_equal(verdict(&m), -EBADMSG);
     m = sample(WIRE_READY);
-    m.ready.obs_dim = 0;
+    m.ready.spec.obs_dim = 0;
     assert_int_equal(verdict(&m), -EBADMSG);
+    m.ready.spec.obs_dim = 1;
+    m.ready.model = UINT64_MAX; // any hash is one
+    assert_int_equal(verdict(&m), 0);
     m = sample(WIRE_SAMPLE);
     m.sample.n = WIRE_MAX_ROWS + 1;
     assert_int_equal(verdict(&m), -EBADMSG);
