@@ -163,8 +163,10 @@ static int set_option(struct config *config, const struct config_option *option,
     char range[RANGE_LEN];
     config_table_range(option, range, sizeof(range));
     snprintf(why, n,
-             "option %s = '%.80s' is not allowed: give %s%s%s (default '%s')",
-             option->name, value, range, option->unit != NULL ? " " : "",
+             "option %s = '%.80s' is not allowed: give %s%s%s%s (default '%s')",
+             option->name, value,
+             option->type == CONFIG_U64 ? "a whole number, " : "", range,
+             option->unit != NULL ? " " : "",
              option->unit != NULL ? option->unit : "", option->fallback);
     return -EINVAL;
 }

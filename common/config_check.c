@@ -6,6 +6,9 @@
 
 #include "common/config.h"
 
+/* As config_table's: 40 bits of a version. */
+static const uint64_t MOST_UPDATES = UINT64_C(1099511627775);
+
 static bool loopback(const char *host) {
     return strncmp(host, "127.", 4) == 0 || strcmp(host, "localhost") == 0 ||
            strcmp(host, "::1") == 0 || strcmp(host, "[::1]") == 0;
@@ -41,11 +44,12 @@ static int check_lockstep(const struct config *c, char *why, size_t n) {
 int config_alpha_ramp(const struct config *config, double *factor,
                       uint64_t *updates) {
     int end = -1;
-    const int got = sscanf(config->svgd_alpha_ramp, "%lf,%" SCNu64 "%n", factor,
-                           updates, &end);
+    // 13 digits hold MOST_UPDATES: a longer number leaves some behind
+    const int got = sscanf(config->svgd_alpha_ramp, "%lf,%13" SCNu64 "%n",
+                           factor, updates, &end);
     if (got != 2 || config->svgd_alpha_ramp[end] != '\0' ||
         strchr(config->svgd_alpha_ramp, '-') != NULL ||
-        !(*factor >= 1.0 && *factor <= 1e6)) {
+        !(*factor >= 1.0 && *factor <= 1e6) || *updates > MOST_UPDATES) {
         return -EINVAL;
     }
     return 0;
@@ -55,14 +59,18 @@ static int check_method(const struct config *c, char *why, size_t n) {
     double factor;
     uint64_t updates;
     if (c->one_set && c->particles_fixed != c->particles_moved) {
-        return refuse(
-            why, n, "one_set, and particles_fixed", c->particles_fixed,
-            "both sets are one, so give particles_moved =", c->particles_moved);
+        snprintf(why, n,
+                 "one_set, and particles_fixed is %" PRIu64
+                 " but particles_moved %" PRIu64
+                 ": both sets are one, so give both the same number",
+                 c->particles_fixed, c->particles_moved);
+        return -EINVAL;
     }
     if (config_alpha_ramp(c, &factor, &updates) != 0) {
         snprintf(why, n,
                  "svgd_alpha_ramp is '%s': give FACTOR,UPDATES with FACTOR "
-                 "in [1, 1e6], as 10,5000 (1,0: no ramp)",
+                 "in [1, 1e6] and whole UPDATES in [0, 1099511627775], as "
+                 "10,5000 (1,0: no ramp)",
                  c->svgd_alpha_ramp);
         return -EINVAL;
     }

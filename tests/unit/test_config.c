@@ -382,7 +382,8 @@ static void rules_of_the_method_hold(void **state) {
     static const struct {
         const char *name, *value, *with, *with_value, *says;
     } cases[] = {
-        {"one_set", "true", "particles_moved", "7", "particles_moved"},
+        {"one_set", "true", "particles_moved", "7",
+         "particles_fixed is 16 but particles_moved 7"},
         {"temperature", "auto", "noise_set", "5", "entropy"},
         {"algorithm", "compose", "ratio", "1", "ratio = 0"},
         {"svgd_alpha_ramp", "10", NULL, NULL, "FACTOR,UPDATES"},
@@ -390,6 +391,8 @@ static void rules_of_the_method_hold(void **state) {
         {"svgd_alpha_ramp", "10,-5", NULL, NULL, "FACTOR,UPDATES"},
         {"svgd_alpha_ramp", "10,5x", NULL, NULL, "FACTOR,UPDATES"},
         {"svgd_alpha_ramp", "nan,5", NULL, NULL, "FACTOR,UPDATES"},
+        {"svgd_alpha_ramp", "10,1099511627776", NULL, NULL, "1099511627775"},
+        {"svgd_alpha_ramp", "10,99999999999999999999", NULL, NULL, "[0, "},
         {"svgd_alpha_ramp", "", NULL, NULL, "FACTOR,UPDATES"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
