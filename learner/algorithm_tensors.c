@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -156,13 +157,18 @@ static void take_entry(const struct tensors_entry *entry,
     memcpy(entry->data, tensors_find(file, name)->data, entry_bytes(entry));
 }
 
-/* Networks that saw normalised observations are of no use without. */
+/* Networks that saw normalised observations are of no use without, nor others
+ * with it. */
 static int check_normalised(const struct algorithm *alg,
                             const struct tensors *file, char *why, size_t n) {
-    if (alg->moments.S > 0 || !tensors_find(file, "normal.mean")) return 0;
+    const bool ours = alg->moments.S > 0;
+    const bool theirs = tensors_find(file, "normal.count") != NULL ||
+                        tensors_find(file, "normal.mean") != NULL;
+    if (ours == theirs) return 0;
     snprintf(why, n,
-             "its networks see normalised observations: give "
-             "observation_normalisation = true");
+             "its networks see %s observations: give "
+             "observation_normalisation = %s",
+             ours ? "plain" : "normalised", ours ? "false" : "true");
     return -EINVAL;
 }
 
@@ -192,13 +198,11 @@ int algorithm_load(struct algorithm *alg, const struct tensors *tensors,
     struct tensors_entry own[ALGORITHM_MAX_TENSORS];
     const size_t count = algorithm_tensors(alg, own);
     // all checks before the first copy: a refused file changes nothing
+    if (check_normalised(alg, tensors, why, n)) return -EINVAL;
     for (size_t i = 0; i < count; i++) {
         if (check_entry(&own[i], tensors, own[i].name, why, n)) return -EINVAL;
     }
-    if (check_normalised(alg, tensors, why, n) ||
-        check_numbers(alg, tensors, why, n)) {
-        return -EINVAL;
-    }
+    if (check_numbers(alg, tensors, why, n)) return -EINVAL;
     for (size_t i = 0; i < count; i++) {
         take_entry(&own[i], tensors, own[i].name);
     }

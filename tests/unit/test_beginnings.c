@@ -199,7 +199,8 @@ static void what_does_not_fit_is_refused(void **state) {
                        "its networks see normalised observations: give "
                        "observation_normalisation = true");
     check_init_refused("observation_normalisation=true", "",
-                       "no tensor normal.count ()");
+                       "its networks see plain observations: give "
+                       "observation_normalisation = false");
 }
 
 /* A composition has no Q to begin with; it lends its sampler. */

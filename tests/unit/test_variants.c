@@ -292,7 +292,8 @@ static void a_normalised_checkpoint_needs_the_option(void **state) {
     training_free_copy(&file);
     training_copy(&file, &y);
     assert_int_equal(algorithm_load(x.alg, &file, why, sizeof(why)), -EINVAL);
-    assert_string_equal(why, "no tensor normal.count ()");
+    assert_string_equal(why, "its networks see plain observations: give "
+                             "observation_normalisation = false");
     training_free_copy(&file);
     training_finish(&x);
     training_finish(&y);
