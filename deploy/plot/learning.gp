@@ -5,7 +5,8 @@ set terminal pngcairo size 1200,720 font font.",20" linewidth 2 background "whit
 set output out
 set title sprintf("%s: mean return of the last 100 training episodes", task)
 set xlabel "environment steps"
-set format x "%.0s%c"
+stats data using "steps" nooutput
+set format x steps_format(STATS_max)
 set yrange [*:*]
 set offsets 0, 0, graph 0.06, graph 0.04
 if (random ne "") {

@@ -2,7 +2,8 @@
 # before: style, data (traces.csv), model (its walls, may be empty), out, shown
 # (episodes), task, sectors ("" or into how many of 8 they went).
 load style
-set terminal pngcairo size 1200,(task[1:9] eq "quadruped" ? 1080 : 720) \
+plane = task[1:9] eq "quadruped" || task[1:6] eq "point-" # a metre is a metre
+set terminal pngcairo size 1200,(plane ? 1080 : 720) \
     font font.",20" linewidth 2 background "white"
 set output out
 set title sprintf("%s: the way of the body in %d episodes", task, shown). \
@@ -10,7 +11,7 @@ set title sprintf("%s: the way of the body in %d episodes", task, shown). \
 set xlabel "x (m)"
 set ylabel "y (m)"
 set offsets graph 0.03, graph 0.03, graph 0.05, graph 0.05
-if (task[1:9] eq "quadruped") { set size ratio -1 }
+if (plane) { set size ratio -1 }
 
 # a wall that runs out of sight is cut where nobody went
 stats data using ($1 < shown ? $3 : NaN) nooutput

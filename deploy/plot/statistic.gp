@@ -10,7 +10,8 @@ words = statistic eq "max_forward" ? "farthest forward so far (m)" : \
     statistic
 set title task.": ".words
 set xlabel "environment steps"
-set format x "%.0s%c"
+stats data using 2 nooutput
+set format x steps_format(STATS_max)
 set yrange [0:*]
 set offsets 0, 0, graph 0.06, graph 0.04
 set key top left

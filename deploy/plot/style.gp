@@ -11,3 +11,6 @@ font = "DejaVu Sans"
 level_line = "#9aa5b1"
 path_line = "#1f6fb4"
 sample_dot = "#d1462f"
+# environment steps on an axis that ends there: no two tics with one label
+steps_format(most) = most < 2e4 ? "%.0f" : \
+    most >= 1e6 && most < 1e7 ? "%.1s%c" : "%.0s%c"
