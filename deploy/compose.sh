@@ -26,7 +26,11 @@ while (($#)); do
     --task=*) task=${1#*=} ;;
     --resume*) refuse 'a composition goes on like any run: deploy/local.sh' \
         '--resume RUN' ;;
-    --no-install | --*=*) options+=("$1") ;;
+    --no-install) options+=("$1") ;;
+    --algorithm* | --ratio* | --actors* | --compose* | --import* | --lockstep*)
+        refuse "${1%%=*} is not for a composition: it learns from what its" \
+            'runs have stored, without actors' ;;
+    --*=*) options+=("$1") ;;
     --?*)
         [[ $# -gt 1 && $2 != --* ]] || refuse "$1 needs a value"
         options+=("$1=$2")
@@ -38,6 +42,10 @@ while (($#)); do
             'runs: rename it' ;; esac
         [[ -n $(newest_checkpoint "$run") ]] ||
             refuse "$1 has no checkpoint yet"
+        for other in "${runs[@]}"; do
+            [[ $run != "$other" ]] || refuse "$1 is named twice: name runs of" \
+                'different tasks'
+        done
         runs+=("$run")
         ;;
     esac
@@ -66,6 +74,6 @@ joined=$(IFS=: && echo "${runs[*]}")
 minibatch=$(option_of "${runs[0]}/config.ini" minibatch)
 exec "$here/local.sh" "${task:-$(option_of "${runs[0]}/config.ini" task)}" \
     "--compose=$joined" --algorithm=compose --ratio=0 --actors=0 --shards=1 \
-    --init_from= --temperature=constant --noise_set=0 --exploration=none \
+    --lockstep=false --init_from= --temperature=constant --noise_set=0 --exploration=none \
     --progress=auto --max_updates=10000 --max_steps=0 --max_seconds=0 --sampler_average=0.995 \
     "--warmup=$minibatch" "--replay_size=$rows" "${options[@]}"

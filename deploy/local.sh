@@ -197,6 +197,7 @@ configure() {
         options=("${files[@]}" "--task=$task" "${options[@]}")
         effective=$("$learner" "${options[@]}" --print_config) || exit 2
     fi
+    [[ -z $compose || -n $resume ]] || check_composition
     if [[ $(effective task) != "$task" ]]; then
         refuse "the task is $task: leave out --task=$(effective task)"
     fi
@@ -208,6 +209,23 @@ configure() {
             ;;
         esac
     done
+}
+
+# What only the end of a composition would show otherwise.
+check_composition() {
+    local have want
+    [[ $(effective algorithm) == compose ]] ||
+        refuse '--compose belongs to --algorithm=compose: deploy/compose.sh' \
+            'RUN RUN gives both'
+    have=$(sed -n 's/^spec //p' "${compose%%:*}/state")
+    # a built-in task's shape; one of the user's own is not in the list
+    [[ -z $robot$env ]] || return 0
+    want=$("$(built softq-actor)" --list-tasks |
+        awk -v task="$task" '$1 == task { print $3, $5 }')
+    [[ -z $want || -z $have || $want == "$have" ]] ||
+        refuse "the task $task has observations of ${want% *} and actions of" \
+            "${want#* }, the composed runs have ${have% *} and ${have#* }: name" \
+            'a task of their shape'
 }
 
 effective() { option_of /dev/stdin "$1" <<<"$effective"; }

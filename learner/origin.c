@@ -51,8 +51,9 @@ static int differs(char *why, size_t n, const char *run, const char *option,
                    double there, double here) {
     snprintf(why, n,
              "%s was trained with %s = %g, and this composition has %g: "
-             "only Q functions of one %s have a mean that means something",
-             run, option, there, here, option);
+             "only Q functions of one %s have a mean that means something "
+             "(if all runs have it, give --%s=%g)",
+             run, option, there, here, option, option, there);
     return -EINVAL;
 }
 

@@ -155,14 +155,16 @@ static void unequal_objectives_are_refused(void **state) {
     } cases[] = {
         {"alpha = 0.25\n",
          "%s was trained with alpha = 0.25, and this composition has 0.5: only "
-         "Q functions of one alpha have a mean that means something"},
+         "Q functions of one alpha have a mean that means something (if all "
+         "runs have it, give --alpha=0.25)"},
         {"alpha = 0.5\ngamma = 0.95\n",
          "%s was trained with gamma = 0.95, and this composition has 0.99: "
-         "only Q functions of one gamma have a mean that means something"},
+         "only Q functions of one gamma have a mean that means something (if "
+         "all runs have it, give --gamma=0.95)"},
         {"alpha = 0.5\nreward_scale = 3\n",
          "%s was trained with reward_scale = 3, and this composition has 1: "
          "only Q functions of one reward_scale have a mean that means "
-         "something"},
+         "something (if all runs have it, give --reward_scale=3)"},
         {"alpha = 0.5\nvalue_measure = uniform\n",
          "%s was trained with value_measure = uniform, and this composition "
          "has lebesgue: give the same"},
@@ -193,7 +195,8 @@ static void the_composition_itself_must_agree(void **state) {
     snprintf(config.compose, sizeof(config.compose), "%s", run_b);
     assert_refused(&config, "%s was trained with gamma = 0.99, and this "
                             "composition has 0.9: only Q functions of one "
-                            "gamma have a mean that means something");
+                            "gamma have a mean that means something (if all "
+                            "runs have it, give --gamma=0.99)");
 }
 
 /* Of a run whose temperature moved it is the last that counts, as far as it
@@ -213,7 +216,8 @@ static void the_last_temperature_counts(void **state) {
     assert_refused(&config,
                    "%s was trained with alpha = 0.0123457, and this "
                    "composition has 0.5: only Q functions of one alpha have a "
-                   "mean that means something");
+                   "mean that means something (if all runs have it, give "
+                   "--alpha=0.0123457)");
     config.alpha = 0.0123457;
     write_run(run_a, moved);
     assert_opens(&config, 2);
@@ -222,7 +226,8 @@ static void the_last_temperature_counts(void **state) {
     assert_refused(&config,
                    "%s was trained with alpha = 0.0123457, and this "
                    "composition has 0.01234: only Q functions of one alpha "
-                   "have a mean that means something");
+                   "have a mean that means something (if all runs have it, "
+                   "give --alpha=0.0123457)");
 }
 
 /* Observations or actions of another size. */
