@@ -206,6 +206,8 @@ static int write_json(struct evaluation *evaluation) {
 static void print_policy(const struct snapshot *snapshot) {
     if (snapshot->algorithm[0] != '\0')
         printf("%-10s %s\n", "algorithm", snapshot->algorithm);
+    // neither temperature nor noise has a part in it
+    if (strcmp(snapshot->algorithm, "ddpg") == 0) return;
     if (!isnan(snapshot->temperature))
         printf("%-10s %g\n", "alpha", snapshot->temperature);
     if (snapshot->policy.n_noise > 0)
