@@ -56,7 +56,8 @@ struct algorithm_figures {
     double alpha;       /* temperature of this update */
     double entropy;     /* of the sampler's actions, nats; NAN unless
                            temperature = auto, which measures it */
-    double negative;    /* share of the sampler's determinants below 0: folds */
+    double negative;    /* share of the sampler's determinants below 0: at 0
+                           and at 1 it may be one-to-one, between it folds */
     double degenerate;  /* ... that are 0 or not finite */
     double q_gradient;  /* norms; of twins that of both gradients in a row */
     double f_gradient;

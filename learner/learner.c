@@ -187,6 +187,8 @@ static void on_stop(struct lifecycle *life, const char *why) {
 
 /* ---- the start ---- */
 
+/* What others connect to: where we are bound, but for the host if another one
+ * is advertised or every interface is meant. */
 static int name_address(struct learner *learner) {
     const char *bound = learner->server.endpoint;
     const char *host = learner->config.advertise;

@@ -192,9 +192,6 @@ static int open_run(struct learner *learner) {
     return rc != 0 ? opening_refuse("state", rc) : 0;
 }
 
-/* What others connect to: where we are bound, but for the host if another one
- * is advertised or every interface is meant. */
-
 int opening_run(struct learner *learner) {
     int status = check_options(learner);
     if (status == 0) status = lock_run(learner);

@@ -128,6 +128,7 @@ char *status_text(const struct learner *learner, size_t *len) {
 
 /* One question, asked each second until it is answered. */
 struct query {
+    const char *whom; /* as the user named it */
     struct link_self self;
     struct link_client client;
     uv_timer_t again;
@@ -137,7 +138,9 @@ struct query {
 static void on_again(uv_timer_t *timer) {
     struct query *query = timer->data;
     if (query->asked++ == 5) {
-        log_error("no answer within 5 s: is it running?");
+        log_error("%s: no answer within 5 s; it has ended, or is of another "
+                  "host: its log says (RUN/logs/learner.log)",
+                  query->whom);
         lifecycle_close_all(timer->loop);
         return;
     }
@@ -171,7 +174,7 @@ int status_query(const struct config *config) {
             return EXIT_REFUSED;
         }
     }
-    struct query query = {.exit_status = EXIT_REFUSED};
+    struct query query = {.whom = config->status, .exit_status = EXIT_REFUSED};
     if (link_self_init(&query.self, "observer", config->name) != 0) {
         return EXIT_REFUSED;
     }
