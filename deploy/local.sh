@@ -353,10 +353,14 @@ evaluate() {
         "$(cd -- "$run/figures" && echo *.png)"
 }
 
-say_how_to_go_on() {
+say_how_to_go_on() { # the run as shown, status
     local scripts=${0%/*}
     [[ -n $(newest_checkpoint "$run") ]] || return
-    echo 'stopped with a checkpoint'
+    if (($2)); then
+        echo 'the newest checkpoint is there'
+    else
+        echo 'stopped with a checkpoint'
+    fi
     printf 'go on:         %q --resume %q\n' "$scripts/local.sh" "$1"
     printf 'play and draw: %q %q; %q %q\n' "$scripts/evaluate.sh" "$1" \
         "$scripts/plot.sh" "$1"
@@ -389,12 +393,12 @@ main() {
     fi
     remove_sockets
     if [[ -n $interrupted ]] || ((status)); then
-        say_how_to_go_on "$name"
+        say_how_to_go_on "$name" "$status"
         ((status == 0)) || say "logs are in $name/logs"
         exit "$status"
     fi
     evaluate || status=$?
-    [[ -z $interrupted ]] || say_how_to_go_on "$name"
+    [[ -z $interrupted ]] || say_how_to_go_on "$name" "$status"
     exit "$status"
 }
 

@@ -238,11 +238,14 @@ static int read_sources(struct algorithm *alg,
         return -EINVAL;
     }
     for (size_t k = 0; k < n; k++) {
-        const struct stored file = {origins[k].tensors, why, len};
+        char wrong[256];
+        const struct stored file = {origins[k].tensors, wrong, sizeof(wrong)};
         alg->n_sources = k + 1; // algorithm_free() frees a half read one
         int rc = stored_q_read(&file, &alg->sources[k].q, origins[k].prefix,
                                alg->S, alg->A);
-        if (rc != 0) return rc == -EBADMSG ? -EINVAL : rc;
+        if (rc == 0) continue;
+        snprintf(why, len, "run %zu of the composition: %s", k + 1, wrong);
+        return rc == -EBADMSG ? -EINVAL : rc;
     }
     return 0;
 }

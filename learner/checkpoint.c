@@ -287,14 +287,17 @@ int checkpoint_newest(struct checkpoint **out, const char *run) {
 
     rc = n == 0 ? -ENOENT : -EBADMSG;
     for (long i = 0; i < n; i++) {
-        char path[4096], why[256] = "";
+        char path[4096], why[512] = "";
         snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
         int read = checkpoint_read(out, path, why, sizeof(why));
         if (read == 0) {
             rc = 0;
             break;
         }
-        log_warn("checkpoint %s: %s; trying the one before it", path,
+        // what is wrong with the file itself names it already
+        const bool named = strncmp(why, path, strlen(path)) == 0;
+        log_warn("checkpoint %s%s%s; trying the one before it",
+                 named ? "" : path, named ? "" : ": ",
                  why[0] != '\0' ? why : strerror(-read));
     }
     free(names);

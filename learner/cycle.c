@@ -39,7 +39,7 @@ static int allow_sizes(struct learner *learner, struct wire_spec spec) {
 
 int cycle_start(struct learner *learner, struct wire_spec spec) {
     const struct config *config = &learner->config;
-    char why[256] = "";
+    char why[CONFIG_PATH_LEN + 256] = "";
     int rc = feed_init(&learner->feed, (size_t)config->prefetch,
                        (size_t)config->minibatch, spec.obs_dim, spec.act_dim);
     if (rc == 0 && config->lockstep) rc = lockstep_start(learner, spec);

@@ -90,6 +90,40 @@ static int take_origin(struct learner *learner) {
     return 0;
 }
 
+/* Options that a run cannot change: what its checkpoint holds depends on them.
+ * The rest of it algorithm_load() looks at. */
+static int check_resumed(const struct checkpoint *checkpoint,
+                         const struct config *config) {
+    const struct tensors *tensors = &checkpoint->tensors;
+    const char *algorithm = config_word(config, "algorithm");
+    const struct tensors_entry *set = tensors_find(tensors, "noise.set");
+    const uint64_t noise = set != NULL && set->rank == 2 ? set->shape[0] : 0;
+    if (strcmp(checkpoint->task, config->task) != 0) {
+        log_error("the run's task is %s: leave out task = %s", checkpoint->task,
+                  config->task);
+    } else if (strcmp(checkpoint->algorithm, algorithm) != 0) {
+        log_error("the run's algorithm is %s: leave out algorithm = %s",
+                  checkpoint->algorithm, algorithm);
+    } else if (checkpoint->units != config->units) {
+        log_error("the run's networks have %" PRIu64
+                  " units: leave out units = %" PRIu64,
+                  checkpoint->units, config->units);
+    } else if (config->algorithm != ALGORITHM_COMPOSE && config->twin_q &&
+               tensors_find(tensors, "q2.ws") == NULL) {
+        log_error("the run has one Q network: leave out twin_q = true, or "
+                  "begin a new run by --init_from");
+    } else if (config->algorithm != ALGORITHM_DDPG && config->noise_set > 0 &&
+               noise != config->noise_set) {
+        log_error("the run's noise_set is %" PRIu64
+                  ": leave out noise_set = %" PRIu64
+                  ", or begin a new run by --init_from",
+                  noise, config->noise_set);
+    } else {
+        return 0;
+    }
+    return EXIT_REFUSED;
+}
+
 /* The newest checkpoint's numbers: how far we are, what the limiter owes. */
 static int take_checkpoint(struct learner *learner) {
     struct registry *registry = &learner->registry;
@@ -101,17 +135,8 @@ static int take_checkpoint(struct learner *learner) {
     }
     if (rc != 0) return opening_refuse("checkpoints", rc);
     const struct checkpoint *checkpoint = learner->origin.resume;
-    const char *algorithm = config_word(&learner->config, "algorithm");
-    if (strcmp(checkpoint->task, learner->config.task) != 0) {
-        log_error("the run's task is %s, not %s", checkpoint->task,
-                  learner->config.task);
-        return EXIT_REFUSED;
-    }
-    if (strcmp(checkpoint->algorithm, algorithm) != 0) {
-        log_error("the run's algorithm is %s, not %s", checkpoint->algorithm,
-                  algorithm);
-        return EXIT_REFUSED;
-    }
+    const int status = check_resumed(checkpoint, &learner->config);
+    if (status != 0) return status;
     const struct wire_spec spec = {.obs_dim = (uint32_t)checkpoint->S,
                                    .act_dim = (uint32_t)checkpoint->A};
     if (registry->spec.obs_dim != spec.obs_dim ||

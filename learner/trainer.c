@@ -164,6 +164,13 @@ static int compose(struct trainer *trainer, const struct config *config,
                                   list, count, why, n);
 }
 
+/* Say whose file it is that does not fit. */
+static void blame(char *why, size_t n, const char *whose, const char *run) {
+    char text[512];
+    snprintf(text, sizeof(text), "%s", why);
+    snprintf(why, n, "%s%s: %s", whose, run, text);
+}
+
 /* Everything but the thread. 0, -ENOMEM or -EINVAL. */
 static int prepare(struct trainer *trainer, const struct config *config,
                    size_t S, size_t A, size_t threads,
@@ -184,10 +191,12 @@ static int prepare(struct trainer *trainer, const struct config *config,
     if (rc == 0 && origin->resume != NULL) {
         const struct checkpoint *resume = origin->resume;
         rc = algorithm_load(trainer->algorithm, &resume->tensors, why, n);
+        if (rc == -EINVAL) blame(why, n, "the newest checkpoint", "");
         trainer->rng.counter = resume->counters.rng_counter;
     } else if (rc == 0 && origin->init != NULL) {
         rc = algorithm_init_from(trainer->algorithm, &origin->init->tensors,
                                  (enum config_parts)config->init_parts, why, n);
+        if (rc == -EINVAL) blame(why, n, "init_from = ", config->init_from);
     }
     return rc;
 }

@@ -371,6 +371,8 @@ static struct tensors_entry *entry_of(struct tensors *file, const char *name) {
     return NULL;
 }
 
+#define FIRST "run 1 of the composition: "
+
 /* A tensor that is absent or of another size, or too many runs. */
 static void bad_sources_are_refused_in_words(void **state) {
     (void)state;
@@ -379,35 +381,35 @@ static void bad_sources_are_refused_in_words(void **state) {
     check_refused(&file, 9, "9 runs are composed: at most 8");
     struct tensors_entry *entry = entry_of(&file, "q.w2");
     strcpy(entry->name, "q.w4");
-    check_refused(&file, 1, "its tensor q.w2 is missing: 24 x 24 F32");
+    check_refused(&file, 1, FIRST "its tensor q.w2 is missing: 24 x 24 F32");
     strcpy(entry->name, "q.w2");
     entry->shape[1]--;
-    check_refused(&file, 1, "its tensor q.w2 is not 24 x 24 F32");
+    check_refused(&file, 1, FIRST "its tensor q.w2 is not 24 x 24 F32");
     entry->shape[1]++;
     entry = entry_of(&file, "q.b1");
     entry->rank = 2;
-    check_refused(&file, 1, "its tensor q.b1 is not 24 F32");
+    check_refused(&file, 1, FIRST "its tensor q.b1 is not 24 F32");
     entry->rank = 1;
     entry = entry_of(&file, "q2.b3");
     strcpy(entry->name, "q2.b4");
-    check_refused(&file, 2, "its tensor q2.b3 is missing: 1 F32");
+    check_refused(&file, 2, FIRST "its tensor q2.b3 is missing: 1 F32");
     strcpy(entry->name, "q2.b3");
     entry = entry_of(&file, "q.ws");
     entry->shape[0] = S + 2;
-    check_refused(&file, 1, "its tensor q.ws is not 3 x 24 F32");
+    check_refused(&file, 1, FIRST "its tensor q.ws is not 3 x 24 F32");
     entry->shape[0] = S, entry->shape[1] = 0;
-    check_refused(&file, 1, "its tensor q.ws has no units");
+    check_refused(&file, 1, FIRST "its tensor q.ws has no units");
     entry->shape[1] = H;
     strcpy(entry->name, "q.w0");
-    check_refused(&file, 1, "its tensor q.ws is missing");
+    check_refused(&file, 1, FIRST "its tensor q.ws is missing");
     strcpy(entry->name, "q.ws");
     entry = entry_of(&file, "q.wx");
     entry->shape[0] = A + 1;
-    check_refused(&file, 1, "its tensor q.wx is not 2 x 24 F32");
+    check_refused(&file, 1, FIRST "its tensor q.wx is not 2 x 24 F32");
     entry->shape[0] = A;
     entry = entry_of(&file, "normal.mean");
     entry->shape[0] = S - 1;
-    check_refused(&file, 1, "its tensor normal.mean is not 3 F64");
+    check_refused(&file, 1, FIRST "its tensor normal.mean is not 3 F64");
     entry->shape[0] = S;
     training_free_copy(&file);
 }

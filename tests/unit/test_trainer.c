@@ -261,7 +261,9 @@ static void what_does_not_fit_is_refused(void **state) {
     char why[256] = "";
     assert_int_equal(try_start(&bench, &config, &resumed, why, sizeof(why)),
                      -EINVAL);
-    assert_string_equal(why, "tensor f.ws is (3, 30), not (3, 24)");
+    assert_string_equal(why,
+                        "the newest checkpoint: tensor f.ws is (3, 30), not "
+                        "(3, 24)");
     assert_null(bench.trainer);
     stop(&bench);
     other->units = 30;
@@ -269,6 +271,15 @@ static void what_does_not_fit_is_refused(void **state) {
                      -EINVAL);
     assert_non_null(strstr(why, "give units = 30"));
     stop(&bench);
+    config.units = 30;
+    config.observation_normalisation = true;
+    assert_int_equal(try_start(&bench, &config, &init, why, sizeof(why)),
+                     -EINVAL);
+    assert_string_equal(why, "init_from = : its networks see plain "
+                             "observations: give observation_normalisation = "
+                             "false");
+    stop(&bench);
+    config = training_config();
     config.algorithm = ALGORITHM_COMPOSE;
     assert_int_equal(try_start(&bench, &config, &resumed, why, sizeof(why)),
                      -EINVAL);
