@@ -8,8 +8,9 @@
 #
 # The result is a run like any other: deploy/evaluate.sh plays it, on TASK, the
 # first run's own if none is named. Settings are the first run's; --max_updates
-# is 10000 and --sampler_average 0.995 if not given. The runs must agree in
-# alpha, gamma, reward_scale, value_measure and shapes, or are refused.
+# is 10000 and --sampler_average 0.995 if not given. The runs must have ended,
+# be of soft Q-learning, and agree in alpha (what they ended with), gamma,
+# reward_scale, value_measure and shapes, or are refused.
 #
 # Ctrl-C, --resume and the exit status: as with deploy/local.sh.
 set -u
@@ -40,6 +41,8 @@ while (($#)); do
         run=$(existing_run "$1") || exit 2
         case $run in *:*) refuse "the path $run holds a ':', which separates" \
             'runs: rename it' ;; esac
+        [[ ! -e $run/lock ]] || flock -n -s "$run/lock" true 2>/dev/null ||
+            refuse "$1 is running: end it first (Ctrl-C there)"
         [[ -n $(newest_checkpoint "$run") ]] ||
             refuse "$1 has no checkpoint yet"
         for other in "${runs[@]}"; do

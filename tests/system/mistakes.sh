@@ -56,6 +56,57 @@ a_folder_that_cannot_be_written_is_named() {
         "$local_sh" multigoal --no-install --run_dir=/proc/softq
 }
 
+# What looks like two runs of that shape and algorithm to compose.sh.
+fake_run() { # run, observations
+    mkdir -p "$1/checkpoints"
+    "$learner" --task=point-x --print_config >"$1/config.ini"
+    printf 'spec %s 2\nring 1 5000\n' "$2" >"$1/state"
+    : >"$1/checkpoints/0000000001-000000000500.safetensors"
+}
+
+a_composition_is_refused_before_it_begins() {
+    local x=$work/x y=$work/y compose=$root/deploy/compose.sh option lock
+    fake_run "$x" 2
+    fake_run "$y" 2
+    refuses "${FUNCNAME[0]} of one run" 'two runs' "$compose" "$x"
+    refuses "${FUNCNAME[0]} of one run twice" "$x is named twice" \
+        "$compose" "$x" "$x" --no-install
+    for option in --algorithm=sql --ratio=1 --actors=1 --lockstep=true; do
+        refuses "${FUNCNAME[0]} with $option" "${option%=*} is not for" \
+            "$compose" "$x" "$y" --no-install "$option"
+    done
+    refuses "${FUNCNAME[0]} for another shape" 'the task swimmer has' \
+        "$compose" "$x" "$y" --no-install --task=swimmer
+    refuses "${FUNCNAME[0]} by another algorithm" deploy/compose.sh \
+        "$local_sh" point-x --no-install --compose="$x:$y"
+    exec {lock}>"$y/lock"
+    flock "$lock"
+    refuses "${FUNCNAME[0]} of a live run" "$y is running" \
+        "$compose" "$x" "$y" --no-install
+    exec {lock}>&-
+    gone "$work/x" || not_ok "${FUNCNAME[0]}" 'processes stay behind'
+}
+
+# Changed on --resume they would need other tensors than the checkpoint's.
+what_a_run_cannot_change_is_named() {
+    local run=$work/fixed option
+    launch "$run" --max_updates=50
+    finish "$launcher" 60
+    for option in algorithm=ddpg noise_set=10 twin_q=true units=64 \
+        observation_normalisation=true; do
+        timeout -k 2 30 "$local_sh" --no-install --resume "$run" "--$option" \
+            >"$work/out" 2>"$work/err" </dev/null
+        status=$?
+        if [[ $status != 2 ]] || ! grep -q "${option%=*} = " "$work/err"; then
+            not_ok "${FUNCNAME[0]}: $option" "status $status: $(<"$work/err")"
+        elif grep -q 'stopped with' "$work/out"; then
+            not_ok "${FUNCNAME[0]}: $option" 'a refusal is called a stop'
+        else
+            ok "${FUNCNAME[0]}: $option"
+        fi
+    done
+}
+
 free_port() {
     local port
     while :; do
@@ -112,6 +163,8 @@ an_unknown_task_is_named
 a_model_that_is_not_there_is_named
 a_run_that_is_not_there_is_named
 a_folder_that_cannot_be_written_is_named
+a_composition_is_refused_before_it_begins
+what_a_run_cannot_change_is_named
 a_busy_port_is_named
 a_full_disk_is_one_line
 summary
