@@ -74,6 +74,13 @@ static int check_method(const struct config *c, char *why, size_t n) {
                  c->svgd_alpha_ramp);
         return -EINVAL;
     }
+    if (c->temperature == TEMPERATURE_ANNEAL && c->alpha_end > c->alpha) {
+        snprintf(why, n,
+                 "temperature is anneal, and alpha_end %g is above alpha %g: "
+                 "alpha falls, so give at most alpha_end = %g",
+                 c->alpha_end, c->alpha, c->alpha);
+        return -EINVAL;
+    }
     if (c->temperature == TEMPERATURE_AUTO && c->noise_set > 0) {
         snprintf(why, n,
                  "temperature is auto and noise_set %llu: a finite set of "

@@ -385,6 +385,7 @@ static void rules_of_the_method_hold(void **state) {
         {"one_set", "true", "particles_moved", "7",
          "particles_fixed is 16 but particles_moved 7"},
         {"temperature", "auto", "noise_set", "5", "entropy"},
+        {"temperature", "anneal", "alpha", "1e-4", "alpha_end = 0.0001"},
         {"algorithm", "compose", "ratio", "1", "ratio = 0"},
         {"svgd_alpha_ramp", "10", NULL, NULL, "FACTOR,UPDATES"},
         {"svgd_alpha_ramp", "0.5,10", NULL, NULL, "[1, 1e6]"},
