@@ -160,6 +160,14 @@ int origin_check(const struct origin *origin, const struct config *config,
                  config->init_from, init->S, init->A, config->task, S, A);
         return -EINVAL;
     }
+    if (config->init_parts != PARTS_F &&
+        strcmp(init->algorithm, "compose") == 0) {
+        snprintf(why, n,
+                 "init_from = %s is a composition, which has no Q of its own: "
+                 "give init_parts = f",
+                 config->init_from);
+        return -EINVAL;
+    }
     if (init->units != config->units) {
         snprintf(why, n,
                  "init_from = %s has units = %" PRIu64 ", this run %" PRIu64

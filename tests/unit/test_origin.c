@@ -372,6 +372,17 @@ static void a_beginning_that_does_not_fit_is_refused(void **state) {
              "init_from = %s has units = 24, this run 32: give units = 24",
              run_b);
     assert_string_equal(why, words);
+    config.units = 24;
+    snprintf(origin.init->algorithm, sizeof(origin.init->algorithm), "compose");
+    assert_int_equal(origin_check(&origin, &config, 3, 2, why, sizeof(why)),
+                     -EINVAL);
+    snprintf(words, sizeof(words),
+             "init_from = %s is a composition, which has no Q of its own: give "
+             "init_parts = f",
+             run_b);
+    assert_string_equal(why, words);
+    config.init_parts = PARTS_F;
+    assert_int_equal(origin_check(&origin, &config, 3, 2, why, sizeof(why)), 0);
     origin_close(&origin);
 }
 
