@@ -398,7 +398,10 @@ main() {
         exit "$status"
     fi
     evaluate || status=$?
-    [[ -z $interrupted ]] || say_how_to_go_on "$name" "$status"
+    if [[ -n $interrupted ]]; then
+        status=0 # stopped is no failure, in the evaluation either
+        say_how_to_go_on "$name" "$status"
+    fi
     exit "$status"
 }
 

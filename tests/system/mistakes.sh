@@ -107,6 +107,26 @@ what_a_run_cannot_change_is_named() {
     done
 }
 
+is_evaluated() {
+    [[ -n $(processes_of "--evaluate=$1") ]]
+}
+
+# The training is done: what is cut short can be played again.
+ctrl_c_in_the_evaluation_is_no_failure() {
+    local run=$work/evaluated
+    launch "$run" --max_updates=30 --evaluation_episodes=1000000
+    within 60 has_updates "$run" 30
+    within 20 is_evaluated "$run"
+    kill -INT "$launcher"
+    finish "$launcher" 20
+    if [[ $status != 0 ]] || ! grep -q 'play and draw' "$run.out"; then
+        not_ok "${FUNCNAME[0]}" "status $status: $(tail -n 3 "$run.out")"
+    else
+        ok "${FUNCNAME[0]}"
+    fi
+    within 12 gone "$run" || not_ok "${FUNCNAME[0]}" 'processes stay behind'
+}
+
 free_port() {
     local port
     while :; do
@@ -165,6 +185,7 @@ a_run_that_is_not_there_is_named
 a_folder_that_cannot_be_written_is_named
 a_composition_is_refused_before_it_begins
 what_a_run_cannot_change_is_named
+ctrl_c_in_the_evaluation_is_no_failure
 a_busy_port_is_named
 a_full_disk_is_one_line
 summary
