@@ -3,6 +3,8 @@
 # the swimming snake on five, as deploy/local.sh trains them with their presets,
 # and the quadruped on one for a fortieth of its preset's updates. About two hours
 # on two cores.
+#
+#   tests/system/slow/seeds.sh [multigoal] [swimmer] [snake] [quadruped]
 set -u
 # shellcheck source=tests/system/lib.bash
 . "$(dirname "$0")/../lib.bash"
@@ -120,8 +122,11 @@ quadruped() {
     fi
 }
 
-multigoal
-swimmer
-snake
-quadruped
+(($#)) || set -- multigoal swimmer snake quadruped
+for part; do
+    case $part in
+    multigoal | swimmer | snake | quadruped) "$part" ;;
+    *) not_ok "$part" 'multigoal, swimmer, snake or quadruped' ;;
+    esac
+done
 summary
