@@ -63,6 +63,7 @@ static void value_by_sampler(const struct algorithm *alg,
 
     policy_act(&f->shape, at->next_a, at->next_u, f->p, next, xi, B, W,
                &at->work);
+    // of the pass that policy_act() left in work
     mlp_jacobian(&f->shape, at->jacobian, f->p, B, W, &at->work);
     policy_log_density(at->log_q, &at->sum.seen, xi, at->next_u, at->jacobian,
                        B * W, A);
@@ -82,11 +83,12 @@ static bool sampler_proposes(const struct algorithm *alg) {
 /*
  * The gradient of JQ on one slice of the minibatch (s, a, r, s'):
  *
- *   V(s') ~= alpha log( 1/V sum_j exp(Qbar(s', a_j) / alpha) / q(a_j) )  (VHAT)
+ *   V(s') ~= alpha log( 1/K_V sum_j exp(Qbar(s',a_j) / alpha) / q(a_j) ) (VHAT)
  *   target = reward_scale r + gamma (1 - terminal) V(s')                 (B)
  *   JQ     = 1/2 mean( Q(s, a) - target )^2                              (JQ)
  *
- * Twins: V by the smaller Qbar at each a_j; one target, a JQ for each.
+ * Twins: V by the smaller Qbar at each a_j; one target, a JQ for each. DDPG has
+ * V(s') = Qbar(s', tanh mubar(s')) instead.
  */
 static void q_slice(void *arg, size_t index) {
     struct algorithm *alg = arg;
