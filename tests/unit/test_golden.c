@@ -257,7 +257,7 @@ static double distance(const struct golden *golden, const char *name,
     double error = 0.0, size = 0.0;
     if (!entry) {
         fail_msg("no tensor %s", name);
-        return NAN;
+        return (double)NAN;
     }
     assert_int_equal(entry->type, TENSORS_F32);
     assert_int_equal(entry->rank, 1);

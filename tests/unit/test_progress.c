@@ -58,16 +58,18 @@ static void a_row_holds_what_happened_since_the_last(void **state) {
     row(1.0, 0, 100);
     assert_string_equal(line(1),
                         "1.000,0,100,0.00,100.00,0,,,,,,,,0,0,,,,,,,,");
-    progress_figures(&progress, &(struct algorithm_figures){.q_loss = 1,
-                                                            .q_mean = -4,
-                                                            .alpha = 1,
-                                                            .entropy = NAN,
-                                                            .negative = 0.5});
-    progress_figures(&progress, &(struct algorithm_figures){.q_loss = 2,
-                                                            .q_mean = -8,
-                                                            .alpha = 3,
-                                                            .entropy = NAN,
-                                                            .negative = 0.25});
+    progress_figures(&progress,
+                     &(struct algorithm_figures){.q_loss = 1,
+                                                 .q_mean = -4,
+                                                 .alpha = 1,
+                                                 .entropy = (double)NAN,
+                                                 .negative = 0.5});
+    progress_figures(&progress,
+                     &(struct algorithm_figures){.q_loss = 2,
+                                                 .q_mean = -8,
+                                                 .alpha = 3,
+                                                 .entropy = (double)NAN,
+                                                 .negative = 0.25});
     progress_staleness(&progress, 30.0, 4);
     progress_episode(&progress, -3.0);
     progress_statistic(&progress, -0.5);

@@ -212,7 +212,7 @@ static void sweeps_end_at_the_soft_optimum(void **state) {
 static void a_falling_temperature_ends_at_q_learning(void **state) {
     (void)state;
     struct table t;
-    double hard[S][A], last = INFINITY;
+    double hard[S][A], last = (double)INFINITY;
     table_init(&t);
     optimum(hard, &t, 0.0);
     for (size_t i = 0; i < ALPHAS; i++) {
