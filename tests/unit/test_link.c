@@ -1,6 +1,5 @@
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,221 +11,72 @@
 #include <zmq.h>
 
 #include "common/log.h"
-#include "proto/lifecycle.h"
-#include "proto/link.h"
+#include "tests/unit/link_bench.h"
 #include "tests/unit/test.h"
-
-enum { RUN = 77, HIGH_WATER = 24 };
-
-/* A server, a client and one loop, and what each heard. */
-struct bench {
-    uv_loop_t loop;
-    void *zmq;
-    uv_timer_t deadline;
-    char folder[64], ipc[96];
-    struct link_self server_self, client_self;
-    struct link_server server;
-    struct link_client client;
-    int served, heard, heard_before, heard_refused, most_a_turn, this_turn,
-        stopped;
-    enum wire_type last_heard;
-    struct wire_refused refused;
-    struct link_route from;
-    char peer_address[64];
-    int until; /* the loop ends when heard reaches it */
-    bool silent, late;
-};
-
-static void on_deadline(uv_timer_t *timer) {
-    struct bench *b = timer->data;
-    b->late = true;
-    uv_stop(timer->loop);
-}
-
-/*
- * Run until done says so; at most 10 s. Nothing else wakes the loop meanwhile,
- * so that a lost wakeup fails the test.
- */
-static void run_until(struct bench *b, bool (*done)(struct bench *b)) {
-    b->late = false;
-    uv_update_time(&b->loop);
-    uv_timer_start(&b->deadline, on_deadline, 10000, 0);
-    while (!done(b) && !b->late) {
-        b->this_turn = 0;
-        uv_run(&b->loop, UV_RUN_ONCE);
-        if (b->this_turn > b->most_a_turn) b->most_a_turn = b->this_turn;
-    }
-    assert_true(done(b));
-}
-
-static void run_for(struct bench *b, uint64_t ms) {
-    uv_update_time(&b->loop);
-    uv_timer_start(&b->deadline, on_deadline, ms, 0);
-    uv_run(&b->loop, UV_RUN_DEFAULT);
-}
-
-/* Hello and Status are welcomed, everything else is told to go on. */
-static void on_request(struct link_server *server,
-                       const struct link_route *from,
-                       const struct wire_message *message) {
-    struct bench *b = server->data;
-    b->served++;
-    b->this_turn++;
-    b->from = *from;
-    memcpy(b->peer_address, server->peer_address, sizeof(b->peer_address));
-    if (b->silent) return;
-    struct wire_message answer = {.type = WIRE_GO};
-    if (message->type == WIRE_HELLO) {
-        answer = (struct wire_message){
-            .type = WIRE_WELCOME,
-            .welcome = {.options = "seed = 1\n", .options_len = 9}};
-    }
-    link_server_send(server, from, &answer);
-}
-
-static void on_answer(struct link_client *client,
-                      const struct wire_message *message) {
-    struct bench *b = client->data;
-    b->heard++;
-    b->last_heard = message->type;
-    if (message->type == WIRE_REFUSED) {
-        b->heard_refused++;
-        b->refused = message->refused;
-    }
-    if (message->type == WIRE_WELCOME) client->self->run = message->run;
-}
-
-static int start_server(struct bench *b, const char *address) {
-    struct link_server_options options = {.address = address,
-                                          .high_water = HIGH_WATER};
-    b->server = (struct link_server){
-        .self = &b->server_self, .on_message = on_request, .data = b};
-    return link_server_start(&b->server, &b->loop, b->zmq, &options);
-}
-
-static void start_client(struct bench *b, const char *address) {
-    b->client = (struct link_client){
-        .self = &b->client_self, .on_message = on_answer, .data = b};
-    assert_int_equal(
-        link_client_start(&b->client, &b->loop, b->zmq, address, HIGH_WATER),
-        0);
-}
-
-static int set_up(void **state) {
-    struct bench *b = calloc(1, sizeof(*b));
-    assert_non_null(b);
-    uv_loop_init(&b->loop);
-    uv_timer_init(&b->loop, &b->deadline);
-    b->deadline.data = b;
-    b->zmq = zmq_ctx_new();
-    zmq_ctx_set(b->zmq, ZMQ_BLOCKY, 0);
-    strcpy(b->folder, "/tmp/softq-test-XXXXXX");
-    assert_non_null(mkdtemp(b->folder));
-    snprintf(b->ipc, sizeof(b->ipc), "ipc://%s/learner", b->folder);
-    assert_int_equal(link_self_init(&b->server_self, "learner", ""), 0);
-    assert_int_equal(link_self_init(&b->client_self, "actor", ""), 0);
-    b->server_self.run = RUN;
-    *state = b;
-    return 0;
-}
-
-static int tear_down(void **state) {
-    struct bench *b = *state;
-    lifecycle_close_all(&b->loop);
-    uv_run(&b->loop, UV_RUN_DEFAULT);
-    link_client_finish(&b->client, 0);
-    link_server_finish(&b->server, 0);
-    assert_int_equal(uv_loop_close(&b->loop), 0); /* no handle was forgotten */
-    zmq_ctx_term(b->zmq);
-    assert_int_equal(rmdir(b->folder), 0); /* nor a socket file */
-    free(b);
-    return 0;
-}
-
-static int send_hello(struct bench *b) {
-    struct wire_message hello = {.type = WIRE_HELLO,
-                                 .hello = {.role = WIRE_ACTOR, .build = "t"}};
-    return link_client_send(&b->client, &hello);
-}
-
-static int send_status(struct bench *b) {
-    struct wire_message status = {.type = WIRE_STATUS};
-    return link_client_send(&b->client, &status);
-}
-
-static bool heard_all(struct bench *b) {
-    return b->heard >= b->until;
-}
-
-static void ask_and_hear(struct bench *b, enum wire_type expected) {
-    b->until = b->heard + 1;
-    assert_int_equal(b->client_self.run == 0 ? send_hello(b) : send_status(b),
-                     0);
-    run_until(b, heard_all);
-    assert_int_equal(b->last_heard, expected);
-}
 
 /* ---- conversations ---- */
 
-static void check_hello(struct bench *b, const char *address) {
-    assert_int_equal(start_server(b, address), 0);
-    start_client(b, b->server.endpoint);
-    ask_and_hear(b, WIRE_WELCOME);
+static void check_hello(struct link_bench *b, const char *address) {
+    assert_int_equal(link_bench_start_server(b, address), 0);
+    link_bench_start_client(b, b->server.endpoint);
+    link_bench_ask_and_hear(b, WIRE_WELCOME);
     assert_int_equal(b->client_self.run, RUN);
     assert_true(b->client.last_heard_ms > 0);
-    ask_and_hear(b, WIRE_GO);
+    link_bench_ask_and_hear(b, WIRE_GO);
 }
 
 /* The same over local sockets and over tcp. */
 static void hello_is_answered_over_ipc(void **state) {
-    struct bench *b = *state;
+    struct link_bench *b = *state;
     check_hello(b, b->ipc);
     assert_string_equal(b->peer_address, "");
 }
 
 static void hello_is_answered_over_tcp(void **state) {
-    struct bench *b = *state;
+    struct link_bench *b = *state;
     check_hello(b, "tcp://127.0.0.1:*");
     assert_string_equal(b->peer_address, "127.0.0.1");
 }
 
 static void hello_is_answered_over_ipv6(void **state) {
-    struct bench *b = *state;
-    if (start_server(b, "tcp://[::1]:*") != 0) skip(); /* a host without */
+    struct link_bench *b = *state;
+    if (link_bench_start_server(b, "tcp://[::1]:*") != 0)
+        skip(); /* a host without */
     link_server_finish(&b->server, 0);
 }
 
 /* A client may come first, and outlives its server. */
 static void a_client_finds_its_server_again(void **state) {
-    struct bench *b = *state;
-    start_client(b, b->ipc);
-    assert_int_equal(send_hello(b), 0);
-    run_for(b, 50);
-    assert_int_equal(start_server(b, b->ipc), 0);
+    struct link_bench *b = *state;
+    link_bench_start_client(b, b->ipc);
+    assert_int_equal(link_bench_send_hello(b), 0);
+    link_bench_run_for(b, 50);
+    assert_int_equal(link_bench_start_server(b, b->ipc), 0);
     b->until = 1;
-    run_until(b, heard_all);
+    link_bench_run_until(b, link_bench_heard_all);
     sockpoll_stop(&b->server.poll, NULL);
-    run_for(b, 20);
+    link_bench_run_for(b, 20);
     link_server_finish(&b->server, 0);
     b->server_self.incarnation++;
-    run_for(b, 50);
-    assert_int_equal(start_server(b, b->ipc), 0);
-    ask_and_hear(b, WIRE_GO);
+    link_bench_run_for(b, 50);
+    assert_int_equal(link_bench_start_server(b, b->ipc), 0);
+    link_bench_ask_and_hear(b, WIRE_GO);
 }
 
 /* One turn of the loop handles at most 64 messages; all arrive in the end. */
-static bool served_300(struct bench *b) {
+static bool served_300(struct link_bench *b) {
     return b->served >= 300;
 }
 static void a_turn_handles_at_most_64_messages(void **state) {
-    struct bench *b = *state;
+    struct link_bench *b = *state;
     b->silent = true;
-    assert_int_equal(start_server(b, b->ipc), 0);
+    assert_int_equal(link_bench_start_server(b, b->ipc), 0);
     struct link_client clients[20];
     b->client_self.run = RUN;
     for (int i = 0; i < 20; i++) {
-        clients[i] = (struct link_client){
-            .self = &b->client_self, .on_message = on_answer, .data = b};
+        clients[i] = (struct link_client){.self = &b->client_self,
+                                          .on_message = link_bench_on_answer,
+                                          .data = b};
         assert_int_equal(link_client_start(&clients[i], &b->loop, b->zmq,
                                            b->ipc, HIGH_WATER),
                          0);
@@ -236,24 +86,24 @@ static void a_turn_handles_at_most_64_messages(void **state) {
         }
     }
     usleep(100000); /* they queue up */
-    run_until(b, served_300);
+    link_bench_run_until(b, served_300);
     assert_true(b->most_a_turn <= 64);
     for (int i = 0; i < 20; i++) link_client_stop(&clients[i], 0, NULL);
-    run_for(b, 20);
+    link_bench_run_for(b, 20);
 }
 
-static bool served_one(struct bench *b) {
+static bool served_one(struct link_bench *b) {
     return b->served >= 1;
 }
 
 /* A set of parameters is packed once and sent to many. */
 static void a_packed_message_goes_to_many(void **state) {
-    struct bench *b = *state;
+    struct link_bench *b = *state;
     b->silent = true;
-    assert_int_equal(start_server(b, b->ipc), 0);
-    start_client(b, b->ipc);
-    send_hello(b);
-    run_until(b, served_one);
+    assert_int_equal(link_bench_start_server(b, b->ipc), 0);
+    link_bench_start_client(b, b->ipc);
+    link_bench_send_hello(b);
+    link_bench_run_until(b, served_one);
     float phi[3] = {1, 2, 3};
     struct wire_message parameters = {
         .type = WIRE_PARAMETERS,
@@ -267,21 +117,21 @@ static void a_packed_message_goes_to_many(void **state) {
                          0);
     }
     link_packed_finish(&packed);
-    run_until(b, heard_all);
+    link_bench_run_until(b, link_bench_heard_all);
     assert_int_equal(b->last_heard, WIRE_PARAMETERS);
 }
 
 /* Sending never blocks: a peer that is gone or full is an error. */
 static void sending_to_nobody_is_an_error(void **state) {
-    struct bench *b = *state;
+    struct link_bench *b = *state;
     b->silent = true;
-    assert_int_equal(start_server(b, b->ipc), 0);
+    assert_int_equal(link_bench_start_server(b, b->ipc), 0);
     struct wire_message go = {.type = WIRE_GO};
     struct link_route nobody = {.len = 5, .id = {0, 1, 2, 3, 4}};
     assert_int_equal(link_server_send(&b->server, &nobody, &go), -EHOSTUNREACH);
-    start_client(b, b->ipc);
-    send_hello(b);
-    run_until(b, served_one);
+    link_bench_start_client(b, b->ipc);
+    link_bench_send_hello(b);
+    link_bench_run_until(b, served_one);
     static const char text[60000];
     char *lines = malloc(sizeof(text));
     memset(lines, 'x', sizeof(text));
@@ -298,16 +148,16 @@ static void sending_to_nobody_is_an_error(void **state) {
 /* ---- stopping a client ---- */
 
 static void on_stopped(struct link_client *client) {
-    struct bench *b = client->data;
+    struct link_bench *b = client->data;
     b->stopped++;
     b->heard_before = b->heard;
-    start_client(b, b->ipc); /* the memory is free again */
-    send_hello(b);
+    link_bench_start_client(b, b->ipc); /* the memory is free again */
+    link_bench_send_hello(b);
 }
 
 static void stop_on_first(struct link_client *client,
                           const struct wire_message *message) {
-    on_answer(client, message);
+    link_bench_on_answer(client, message);
     link_client_stop(client, 0, on_stopped);
     link_client_stop(client, 0, on_stopped); /* twice is once */
 }
@@ -315,13 +165,13 @@ static void stop_on_first(struct link_client *client,
 /* Stopped in its own callback, it hears nothing more; then it may start anew.
  */
 static void a_client_may_be_stopped_in_its_callback(void **state) {
-    struct bench *b = *state;
-    assert_int_equal(start_server(b, b->ipc), 0);
-    start_client(b, b->ipc);
+    struct link_bench *b = *state;
+    assert_int_equal(link_bench_start_server(b, b->ipc), 0);
+    link_bench_start_client(b, b->ipc);
     b->client.on_message = stop_on_first;
-    for (int i = 0; i < 5; i++) send_hello(b);
+    for (int i = 0; i < 5; i++) link_bench_send_hello(b);
     b->until = 2;
-    run_until(b, heard_all);
+    link_bench_run_until(b, link_bench_heard_all);
     assert_int_equal(b->stopped, 1);
     assert_int_equal(b->heard_before, 1);
     assert_int_equal(b->last_heard, WIRE_WELCOME);
@@ -330,7 +180,7 @@ static void a_client_may_be_stopped_in_its_callback(void **state) {
 /* ---- bad bytes ---- */
 
 /* Many kinds of nonsense, each from a peer of its own. */
-static void send_nonsense(struct bench *b, int kind) {
+static void send_nonsense(struct link_bench *b, int kind) {
     void *sock = zmq_socket(b->zmq, kind == 2 ? ZMQ_REQ : ZMQ_DEALER);
     int linger = 5000;
     zmq_setsockopt(sock, ZMQ_LINGER, &linger, sizeof(linger));
@@ -349,7 +199,7 @@ static void send_nonsense(struct bench *b, int kind) {
 }
 
 /* Bytes that are not even ZeroMQ's. */
-static void send_raw(struct bench *b) {
+static void send_raw(struct link_bench *b) {
     int fd;
     if (strncmp(b->server.endpoint, "ipc://", 6) == 0) {
         struct sockaddr_un to = {.sun_family = AF_UNIX};
@@ -372,48 +222,48 @@ static void send_raw(struct bench *b) {
     close(fd);
 }
 
-static bool seven_bad(struct bench *b) {
+static bool seven_bad(struct link_bench *b) {
     return b->server.bad >= 7;
 }
 
-static void check_garbage(struct bench *b, const char *address) {
-    assert_int_equal(start_server(b, address), 0);
-    start_client(b, b->server.endpoint);
-    ask_and_hear(b, WIRE_WELCOME);
+static void check_garbage(struct link_bench *b, const char *address) {
+    assert_int_equal(link_bench_start_server(b, address), 0);
+    link_bench_start_client(b, b->server.endpoint);
+    link_bench_ask_and_hear(b, WIRE_WELCOME);
     int served = b->served;
     for (int kind = 0; kind < 4; kind++) {
         send_raw(b);
         send_nonsense(b, kind);
     }
     send_nonsense(b, 0);
-    run_until(b, seven_bad);
-    run_for(b, 50);
+    link_bench_run_until(b, seven_bad);
+    link_bench_run_for(b, 50);
     assert_int_equal(b->server.bad, 7);
     assert_int_equal(b->served, served); /* none reached the program */
-    ask_and_hear(b, WIRE_GO);            /* and it serves on */
+    link_bench_ask_and_hear(b, WIRE_GO); /* and it serves on */
     assert_int_equal(b->heard_refused, 0);
 }
 
 /* Garbage of every kind is counted and changes nothing. */
 static void garbage_changes_nothing_over_ipc(void **state) {
-    struct bench *b = *state;
+    struct link_bench *b = *state;
     check_garbage(b, b->ipc);
 }
 
 static void garbage_changes_nothing_over_tcp(void **state) {
-    struct bench *b = *state;
+    struct link_bench *b = *state;
     check_garbage(b, "tcp://127.0.0.1:*");
 }
 
-static bool refused_once(struct bench *b) {
+static bool refused_once(struct link_bench *b) {
     return b->heard_refused >= 1;
 }
 
 /* A NaN in a batch: the batch is named and the reason is the numbers. */
 static void a_batch_with_a_nan_is_refused_by_its_seq(void **state) {
-    struct bench *b = *state;
-    assert_int_equal(start_server(b, b->ipc), 0);
-    start_client(b, b->ipc);
+    struct link_bench *b = *state;
+    assert_int_equal(link_bench_start_server(b, b->ipc), 0);
+    link_bench_start_client(b, b->ipc);
     b->client_self.run = RUN;
     float one = 1.0f, nan = NAN;
     uint8_t flags = 0;
@@ -431,7 +281,7 @@ static void a_batch_with_a_nan_is_refused_by_its_seq(void **state) {
                                                       .flags = &flags,
                                                       .version = &version}}};
     assert_int_equal(link_client_send(&b->client, &insert), 0);
-    run_until(b, refused_once);
+    link_bench_run_until(b, refused_once);
     assert_int_equal(b->refused.code, WIRE_CODE_NON_FINITE);
     assert_int_equal(b->refused.about, WIRE_INSERT);
     assert_int_equal(b->refused.seq, 41);
@@ -441,50 +291,50 @@ static void a_batch_with_a_nan_is_refused_by_its_seq(void **state) {
 
 /* A peer of another run is told so, and hears it although the run differs. */
 static void a_peer_of_another_run_is_refused(void **state) {
-    struct bench *b = *state;
-    assert_int_equal(start_server(b, b->ipc), 0);
-    start_client(b, b->ipc);
+    struct link_bench *b = *state;
+    assert_int_equal(link_bench_start_server(b, b->ipc), 0);
+    link_bench_start_client(b, b->ipc);
     b->client_self.run = RUN + 1;
-    assert_int_equal(send_hello(b), 0);
-    run_until(b, refused_once);
+    assert_int_equal(link_bench_send_hello(b), 0);
+    link_bench_run_until(b, refused_once);
     assert_int_equal(b->refused.code, WIRE_CODE_RUN);
     assert_int_equal(b->served, 0);
 }
 
 /* Without a run only Hello and Status are heard. */
 static void strangers_may_only_say_hello_or_ask_status(void **state) {
-    struct bench *b = *state;
-    assert_int_equal(start_server(b, b->ipc), 0);
-    start_client(b, b->ipc);
+    struct link_bench *b = *state;
+    assert_int_equal(link_bench_start_server(b, b->ipc), 0);
+    link_bench_start_client(b, b->ipc);
     struct wire_message get = {.type = WIRE_GET_PARAMETERS};
     assert_int_equal(link_client_send(&b->client, &get), 0);
-    run_until(b, refused_once);
+    link_bench_run_until(b, refused_once);
     b->until = b->heard + 1;
-    assert_int_equal(send_status(b), 0);
-    run_until(b, heard_all);
+    assert_int_equal(link_bench_send_status(b), 0);
+    link_bench_run_until(b, link_bench_heard_all);
     assert_int_equal(b->served, 1);
 }
 
 /* A shard that knows no run yet keeps still: it will be asked again. */
 static void before_its_welcome_a_server_drops(void **state) {
-    struct bench *b = *state;
+    struct link_bench *b = *state;
     b->server_self.run = 0;
-    assert_int_equal(start_server(b, b->ipc), 0);
-    start_client(b, b->ipc);
+    assert_int_equal(link_bench_start_server(b, b->ipc), 0);
+    link_bench_start_client(b, b->ipc);
     b->client_self.run = RUN;
-    assert_int_equal(send_status(b), 0);
-    run_for(b, 100);
+    assert_int_equal(link_bench_send_status(b), 0);
+    link_bench_run_for(b, 100);
     assert_int_equal(b->served, 0);
     assert_int_equal(b->heard, 0);
     assert_int_equal(b->server.bad, 0);
     b->server_self.run = RUN;
-    ask_and_hear(b, WIRE_GO);
+    link_bench_ask_and_hear(b, WIRE_GO);
 }
 
 /* A peer of another version is told, in our version. */
 static void another_version_is_refused(void **state) {
-    struct bench *b = *state;
-    assert_int_equal(start_server(b, b->ipc), 0);
+    struct link_bench *b = *state;
+    assert_int_equal(link_bench_start_server(b, b->ipc), 0);
     struct wire_message hello = {.protocol = WIRE_PROTOCOL + 1,
                                  .name = "actor-9",
                                  .type = WIRE_HELLO,
@@ -492,34 +342,35 @@ static void another_version_is_refused(void **state) {
     void *data;
     size_t len;
     assert_int_equal(wire_pack(&hello, &data, &len), 0);
-    start_client(b, b->ipc);
+    link_bench_start_client(b, b->ipc);
     assert_true(zmq_send(b->client.sock, data, len, 0) > 0);
     free(data);
-    run_until(b, refused_once);
+    link_bench_run_until(b, refused_once);
     assert_int_equal(b->refused.code, WIRE_CODE_PROTOCOL);
     assert_int_equal(b->served, 0);
 }
 
-static bool client_bad(struct bench *b) {
+static bool client_bad(struct link_bench *b) {
     return b->client.bad == 1;
 }
 
 /* Messages above the limit are dropped; the limit follows the shapes. */
 static void a_message_above_the_limit_is_dropped(void **state) {
-    struct bench *b = *state;
-    assert_int_equal(start_server(b, b->ipc), 0);
-    start_client(b, b->ipc);
-    ask_and_hear(b, WIRE_WELCOME);
+    struct link_bench *b = *state;
+    assert_int_equal(link_bench_start_server(b, b->ipc), 0);
+    link_bench_start_client(b, b->ipc);
+    link_bench_ask_and_hear(b, WIRE_WELCOME);
     size_t count = (5u << 20) / sizeof(float);
     float *phi = calloc(count, sizeof(float));
     struct wire_message parameters = {
-        .type = WIRE_PARAMETERS, .parameters = {.alpha = 1, .phi = phi, .count = count}};
+        .type = WIRE_PARAMETERS,
+        .parameters = {.alpha = 1, .phi = phi, .count = count}};
     link_server_send(&b->server, &b->from, &parameters);
-    run_until(b, client_bad);
+    link_bench_run_until(b, client_bad);
     assert_int_equal(link_client_max_size(&b->client, 6u << 20), 0);
     b->until = b->heard + 1;
     link_server_send(&b->server, &b->from, &parameters);
-    run_until(b, heard_all);
+    link_bench_run_until(b, link_bench_heard_all);
     assert_int_equal(link_client_max_size(&b->client, 1u << 30), -EMSGSIZE);
     free(phi);
 }
@@ -528,18 +379,18 @@ static void a_message_above_the_limit_is_dropped(void **state) {
 
 /* A busy port and a live socket are errors, a stale socket file is not. */
 static void only_stale_sockets_are_replaced(void **state) {
-    struct bench *b = *state;
-    assert_int_equal(start_server(b, b->ipc), 0);
+    struct link_bench *b = *state;
+    assert_int_equal(link_bench_start_server(b, b->ipc), 0);
     struct link_server first = b->server;
     struct link_server other = {.self = &b->server_self,
-                                .on_message = on_request};
+                                .on_message = link_bench_on_request};
     struct link_server_options options = {.address = b->ipc,
                                           .high_water = HIGH_WATER};
     assert_int_equal(link_server_start(&other, &b->loop, b->zmq, &options),
                      -EADDRINUSE);
     assert_string_equal(first.endpoint, b->server.endpoint);
-    start_client(b, b->ipc);
-    ask_and_hear(b, WIRE_WELCOME); /* the first still serves */
+    link_bench_start_client(b, b->ipc);
+    link_bench_ask_and_hear(b, WIRE_WELCOME); /* the first still serves */
 
     char stale[128];
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -551,15 +402,15 @@ static void only_stale_sockets_are_replaced(void **state) {
     options.address = stale;
     assert_int_equal(link_server_start(&other, &b->loop, b->zmq, &options), 0);
     sockpoll_stop(&other.poll, NULL);
-    run_for(b, 20);
+    link_bench_run_for(b, 20);
     link_server_finish(&other, 0);
 }
 
 static void a_busy_port_is_an_error(void **state) {
-    struct bench *b = *state;
-    assert_int_equal(start_server(b, "tcp://127.0.0.1:*"), 0);
+    struct link_bench *b = *state;
+    assert_int_equal(link_bench_start_server(b, "tcp://127.0.0.1:*"), 0);
     struct link_server other = {.self = &b->server_self,
-                                .on_message = on_request};
+                                .on_message = link_bench_on_request};
     struct link_server_options options = {.address = b->server.endpoint,
                                           .high_water = HIGH_WATER};
     assert_int_equal(link_server_start(&other, &b->loop, b->zmq, &options),
@@ -568,32 +419,34 @@ static void a_busy_port_is_an_error(void **state) {
 
 /* Without keys nobody listens beyond loopback, unless told to. */
 static void other_machines_are_shut_out(void **state) {
-    struct bench *b = *state;
+    struct link_bench *b = *state;
     const char *const open[] = {"tcp://0.0.0.0:*", "tcp://*:*",
                                 "tcp://127.example.org:5550",
                                 "tcp://10.0.0.1:5550", "tcp://[::]:*"};
     for (size_t i = 0; i < 5; i++) {
-        assert_int_equal(start_server(b, open[i]), -EACCES);
+        assert_int_equal(link_bench_start_server(b, open[i]), -EACCES);
     }
-    assert_int_equal(start_server(b, "udp://127.0.0.1:5550"), -EINVAL);
-    assert_int_equal(start_server(b, ""), -EINVAL);
+    assert_int_equal(link_bench_start_server(b, "udp://127.0.0.1:5550"),
+                     -EINVAL);
+    assert_int_equal(link_bench_start_server(b, ""), -EINVAL);
     struct link_server_options options = {.address = "tcp://0.0.0.0:*",
                                           .insecure = true,
                                           .high_water = HIGH_WATER};
-    b->server = (struct link_server){
-        .self = &b->server_self, .on_message = on_request, .data = b};
+    b->server = (struct link_server){.self = &b->server_self,
+                                     .on_message = link_bench_on_request,
+                                     .data = b};
     assert_int_equal(link_server_start(&b->server, &b->loop, b->zmq, &options),
                      0);
 }
 
 /* A path that no socket can have is said in words. */
 static void a_long_socket_path_is_an_error(void **state) {
-    struct bench *b = *state;
+    struct link_bench *b = *state;
     char address[256] = "ipc:///tmp/";
     memset(address + strlen(address), 'x', 150);
-    assert_int_equal(start_server(b, address), -ENAMETOOLONG);
+    assert_int_equal(link_bench_start_server(b, address), -ENAMETOOLONG);
     b->client = (struct link_client){
-        .self = &b->client_self, .on_message = on_answer, .data = b};
+        .self = &b->client_self, .on_message = link_bench_on_answer, .data = b};
     assert_true(link_client_start(&b->client, &b->loop, b->zmq, address, 8) <
                 0);
     assert_true(link_client_start(&b->client, &b->loop, b->zmq, "nonsense", 8) <
@@ -612,7 +465,8 @@ static void a_self_has_a_name_and_an_incarnation(void **state) {
     assert_int_equal(link_self_init(&x, "actor", "no spaces"), -EINVAL);
 }
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define CASE(f) \
+    cmocka_unit_test_setup_teardown(f, link_bench_set_up, link_bench_tear_down)
 
 int main(void) {
     log_init("test_link", LOG_ERROR);
