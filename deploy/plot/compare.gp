@@ -8,10 +8,6 @@ run(i) = folder."/".word("sql action ddpg", i)."/figures/data"
 name(i) = i == 1 ? "soft Q-learning" : \
     i == 2 ? "soft Q-learning, particles in action space" : "DDPG"
 
-square(x, y) = x**2 + y**2
-least(a, b) = a < b ? a : b
-nearest(x, y) = least(least(square(x - 5, y), square(x + 5, y)), \
-                      least(square(x, y - 5), square(x, y + 5)))
 set isosamples 201, 201
 set contour base
 unset surface
@@ -26,12 +22,7 @@ do for [i = 1:3] {
     stats run(i)."/q-1.csv" using 3 nooutput
     top = STATS_max
     span = STATS_max - STATS_min
-    set cntrparam levels discrete \
-        top - 0.01 * span, top - 0.03 * span, top - 0.06 * span, \
-        top - 0.10 * span, top - 0.15 * span, top - 0.21 * span, \
-        top - 0.28 * span, top - 0.36 * span, top - 0.45 * span, \
-        top - 0.55 * span, top - 0.66 * span, top - 0.78 * span, \
-        top - 0.91 * span
+    eval q_levels(top, span)
     set table sprintf("%s/levels-1.txt", run(i))
     splot run(i)."/q-1.csv" using 1:2:3
     unset table

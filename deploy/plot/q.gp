@@ -9,15 +9,9 @@ do for [i = 0:2] {
     stats sprintf("%s/q-%d.csv", folder, i) using 3 nooutput
     set contour base
     unset surface
-    # closer levels near the top, where the samples are
     top = STATS_max
     span = STATS_max - STATS_min
-    set cntrparam levels discrete \
-        top - 0.01 * span, top - 0.03 * span, top - 0.06 * span, \
-        top - 0.10 * span, top - 0.15 * span, top - 0.21 * span, \
-        top - 0.28 * span, top - 0.36 * span, top - 0.45 * span, \
-        top - 0.55 * span, top - 0.66 * span, top - 0.78 * span, \
-        top - 0.91 * span
+    eval q_levels(top, span)
     set table sprintf("%s/levels-%d.txt", folder, i)
     splot sprintf("%s/q-%d.csv", folder, i) using 1:2:3
     unset table

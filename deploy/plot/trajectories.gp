@@ -5,10 +5,6 @@ set terminal pngcairo size 1080,1080 font font.",20" linewidth 2 background "whi
 set output out
 
 # the part of the reward that depends on the place (REFERENCE.md, section 5)
-square(x, y) = x**2 + y**2
-least(a, b) = a < b ? a : b
-nearest(x, y) = least(least(square(x - 5, y), square(x + 5, y)), \
-                      least(square(x, y - 5), square(x, y + 5)))
 bump(x, y) = exp(-0.5 * square(x, y))
 height(x, y) = reward eq "gaussian" ? \
     10 * (bump(x - 5, y) + bump(x + 5, y) + bump(x, y - 5) + bump(x, y + 5)) : \
