@@ -126,7 +126,7 @@ struct config {
     char init_from[CONFIG_PATH_LEN];  /* learner: RUN whose networks a new run begins with; "": fresh ones */
     int init_parts;                   /* enum config_parts, both */
     char compose[CONFIG_PATH_LEN * 4]; /* learner: RUN:RUN... whose Q functions' mean is sampled */
-    char import[CONFIG_PATH_LEN * 4]; /* replay: RUN:RUN... whose rings are copied into ours */
+    char import[CONFIG_PATH_LEN * 4]; /* replay: RUN:FILE.npz... whose rows are copied into ours */
     int progress;                     /* enum config_progress on stdout, auto */
     bool idle_priority;               /* actor: SCHED_IDLE */
     char models[CONFIG_PATH_LEN];     /* actor: folder of the MJCF files; "": the built-in path */
@@ -155,6 +155,8 @@ struct config {
     char camera[CONFIG_NAME_LEN];     /* of the model, or "follow"; "": its first, else follow */
     char picture[CONFIG_PATH_LEN];    /* FILE.png of the task, without a run too; "": none */
     double picture_after;             /* s into an episode, 0.2 */
+    char export[CONFIG_PATH_LEN];     /* replay: RUN whose rows to write as numpy arrays to out, and exit */
+    char out[CONFIG_PATH_LEN];        /* FILE.npz of export */
     char status[CONFIG_PATH_LEN];     /* learner: --status=RUN|ADDRESS, print and exit */
     bool print_config;                /* print the effective configuration, exit */
 };

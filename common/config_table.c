@@ -258,7 +258,8 @@ const struct config_option config_table[] = {
     {FIELD(compose), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN, "",
      .help = "compose: the runs RUN:RUN... whose Q functions are averaged"},
     {FIELD(import), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN | REPLAY, "",
-     .help = "runs RUN:RUN... whose stored transitions are copied into ours"},
+     .help = "runs RUN, or files FILE.npz of numpy arrays, with ':' between, "
+             "whose transitions are copied into ours"},
     {FIELD(progress), CONFIG_ENUM, CONFIG_OF_PROCESS, 0, "auto",
      .choices = progresses,
      .help = "on standard output: one live line, or a line every 5 s"},
@@ -318,6 +319,11 @@ const struct config_option config_table[] = {
              "random actions"},
     {FIELD(picture_after), CONFIG_REAL, CONFIG_OF_EVALUATION, OWN | ACTOR,
      "0.2", 0, 1e4, .unit = "s", .help = "from an episode's start"},
+    {FIELD(export), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | REPLAY, "",
+     .help = "run, live or not, whose stored transitions to write to out, and "
+             "exit"},
+    {FIELD(out), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | REPLAY, "",
+     .help = "export: file (.npz) of numpy arrays"},
     {FIELD(status), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN, "",
      .help = "softq-learner: show the state of this run or address, and exit"},
     {FIELD(print_config), CONFIG_BOOL, CONFIG_OF_EVALUATION, OWN | PEERS,

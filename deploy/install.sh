@@ -28,6 +28,7 @@ libmujoco-dev           mujoco
 libuv1-dev              pc:libuv
 libinih-dev             pc:inih
 libcjson-dev            pc:libcjson
+zlib1g-dev              pc:zlib
 libcmocka-dev           pc:cmocka
 gnuplot-nox             gnuplot
 LIST
