@@ -98,6 +98,12 @@ static void on_welcome(struct actor *a, const struct wire_message *message) {
         actor_stop(a, EXIT_REFUSED, line);
         return;
     }
+    if (a->config.lockstep && a->config.on_full == ON_FULL_DROP) {
+        actor_stop(a, EXIT_REFUSED,
+                   "the run is in lockstep, and on_full is drop: give "
+                   "--on_full=pause");
+        return;
+    }
     a->self.run = message->run;
     if (!a->welcomed) {
         a->rank = welcome->rank;
@@ -308,6 +314,7 @@ static void beat(struct actor *a) {
                                    .refused = d->stale,
                                    .bad_messages = bad,
                                    .policy_version = a->rollout.version,
+                                   .dropped = a->dropped,
                                    .waiting = window_full(&d->window)}},
     };
     a->beat_ms = uv_now(a->loop);

@@ -23,6 +23,7 @@ enum config_proposals { PROPOSALS_UNIFORM, PROPOSALS_SAMPLER };
 enum config_measure { MEASURE_LEBESGUE, MEASURE_UNIFORM };
 enum config_space { SPACE_PRESQUASH, SPACE_ACTION };
 enum config_exploration { EXPLORATION_NONE, EXPLORATION_OU, EXPLORATION_GAUSSIAN };
+enum config_on_full { ON_FULL_PAUSE, ON_FULL_DROP };
 enum config_parts { PARTS_BOTH, PARTS_Q, PARTS_F };
 enum config_transport { TRANSPORT_IPC, TRANSPORT_TCP };
 enum config_progress { PROGRESS_AUTO, PROGRESS_LINE, PROGRESS_LINES, PROGRESS_NONE };
@@ -129,6 +130,7 @@ struct config {
     char import[CONFIG_PATH_LEN * 4]; /* replay: RUN:FILE.npz... whose rows are copied into ours */
     int progress;                     /* enum config_progress on stdout, auto */
     bool idle_priority;               /* actor: SCHED_IDLE */
+    int on_full;                      /* enum config_on_full, pause: what an actor does when its window is full */
     char models[CONFIG_PATH_LEN];     /* actor: folder of the MJCF files; "": the built-in path */
     char model[CONFIG_PATH_LEN];      /* actor: MJCF file in the place of a MuJoCo task's own; "": its own */
     char robot[CONFIG_PATH_LEN];      /* actor: INI with a [robot] section, the task; "": RUN/task's, or a built-in task */

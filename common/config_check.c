@@ -34,6 +34,12 @@ static int check_lockstep(const struct config *c, char *why, size_t n) {
             why, n, "lockstep, and environments", c->environments,
             "one batch holds a round, so give at most batch =", c->batch);
     }
+    if (c->on_full == ON_FULL_DROP) {
+        snprintf(why, n,
+                 "lockstep, and on_full is drop: a round has all its rows, so "
+                 "give on_full = pause");
+        return -EINVAL;
+    }
     if (!(c->ratio > 0)) {
         snprintf(why, n, "lockstep, and ratio is 0: give a ratio above 0");
         return -EINVAL;

@@ -32,6 +32,7 @@ static const char *const proposals[] = {"uniform", "sampler", NULL};
 static const char *const measures[] = {"lebesgue", "uniform", NULL};
 static const char *const spaces[] = {"presquash", "action", NULL};
 static const char *const explorations[] = {"none", "ou", "gaussian", NULL};
+static const char *const fulls[] = {"pause", "drop", NULL};
 static const char *const parts[] = {"both", "q", "f", NULL};
 static const char *const transports[] = {"ipc", "tcp", NULL};
 static const char *const progresses[] = {"auto", "line", "lines", "none", NULL};
@@ -265,6 +266,10 @@ const struct config_option config_table[] = {
      .help = "on standard output: one live line, or a line every 5 s"},
     {FIELD(idle_priority), CONFIG_BOOL, CONFIG_OF_PROCESS, ACTOR, "false",
      .help = "actors take only time that nobody else wants"},
+    {FIELD(on_full), CONFIG_ENUM, CONFIG_OF_PROCESS, ACTOR, "pause",
+     .choices = fulls,
+     .help = "an actor whose window is full stops stepping, or goes on and "
+             "drops the oldest rows that it has not sent"},
     {FIELD(models), CONFIG_TEXT, CONFIG_OF_PROCESS, ACTOR, "",
      .help = "folder of the MuJoCo models; empty: the project's"},
     {FIELD(model), CONFIG_TEXT, CONFIG_OF_PROCESS, ACTOR, "",

@@ -41,12 +41,18 @@ libgl1-mesa-dri /usr/lib/*/dri/swrast_dri.so
 LIST
     fi
     if [ "$tests" = yes ]; then
-        echo 'shellcheck shellcheck'
+        cat <<'LIST'
+shellcheck        shellcheck
+clang             clang
+protobuf-compiler protoc
+python3-numpy     /usr/lib/python3/dist-packages/numpy/__init__.py
+python3-protobuf  /usr/lib/python3/dist-packages/google/protobuf/__init__.py
+python3-zmq       /usr/lib/python3/dist-packages/zmq/__init__.py
+LIST
     fi
     if [ "$slow" = yes ]; then
         cat <<'LIST'
 valgrind    valgrind
-clang       clang
 debootstrap debootstrap
 python3-pip pip3
 LIST

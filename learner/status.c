@@ -95,9 +95,9 @@ static void print_peers(const struct learner *l, FILE *out) {
         fprintf(out,
                 "actor %" PRIu64 " %s steps %" PRIu64 " episodes %" PRIu64
                 " acknowledged %" PRIu64 " outstanding %" PRIu64
-                " busy %" PRIu64 " silent_ms %" PRIu64 "\n",
+                " busy %" PRIu64 " dropped %" PRIu64 " silent_ms %" PRIu64 "\n",
                 p->rank, p->name, c->steps, c->episodes, c->acknowledged,
-                c->outstanding, c->busy, p->silent_ms);
+                c->outstanding, c->busy, c->dropped, p->silent_ms);
     }
 }
 

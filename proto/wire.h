@@ -103,7 +103,7 @@ struct wire_refused {
 struct wire_counters {
     uint64_t steps, episodes, acknowledged, outstanding, busy, discarded;
     uint64_t stored, present, capacity, store_until, duplicates, refused;
-    uint64_t sampled, bad_messages, policy_version, waiting;
+    uint64_t sampled, bad_messages, policy_version, waiting, dropped;
 };
 
 struct wire_heartbeat {

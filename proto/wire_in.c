@@ -240,7 +240,7 @@ static int counters_in(const struct wire_in *in, const Softq__Counters *from,
         from->stored,      from->present,      from->capacity,
         from->store_until, from->duplicates,   from->refused,
         from->sampled,     from->bad_messages, from->policy_version,
-        from->waiting};
+        from->waiting,     from->dropped};
     if (to->stored > MOST || to->present > MOST || to->capacity > MOST ||
         to->steps > MOST || to->episodes > MOST) {
         return bad(in, "counters cannot be: %llu stored, %llu present",

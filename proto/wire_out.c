@@ -75,6 +75,7 @@ static void counters_out(const struct wire_counters *from,
     to->bad_messages = from->bad_messages;
     to->policy_version = from->policy_version;
     to->waiting = from->waiting;
+    to->dropped = from->dropped;
 }
 
 static void episodes_out(const struct wire_episodes *from,

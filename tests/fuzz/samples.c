@@ -52,7 +52,7 @@ static void fill_bodies(struct wire_message *m) {
         (struct wire_ready){{8, 2}, UINT64_C(0x8000000000000001)};
     m[WIRE_HEARTBEAT - 1].heartbeat = (struct wire_heartbeat){
         11,
-        {1, 2, 3, 4, 5, 6, 17, 8, 9, 10, 11, 12, 13, 14, 15, 16},
+        {1, 2, 3, 4, 5, 6, 17, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18},
         true,
         1000};
     m[WIRE_GET_PARAMETERS - 1].get_parameters =
