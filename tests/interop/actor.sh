@@ -106,6 +106,14 @@ they_alone_train_a_run() {
     fi
 }
 
+# So that its locks are free.
+kill_all_the_way() { # run, program
+    local pid
+    pid=$(pids_of "$1" "$2")
+    kill -9 "$pid"
+    wait "$pid" 2>/dev/null
+}
+
 # A C actor beside it; shard and learner killed in turn: it goes on, and what
 # it was told is stored is there.
 it_goes_on_through_kills() {
@@ -116,11 +124,11 @@ it_goes_on_through_kills() {
     start_python "$run" 1
     guest=$!
     within 20 has_updates "$run" 100 || not_ok "${FUNCNAME[0]}" 'no updates'
-    kill -9 "$(pids_of "$run" softq-replay)"
+    kill_all_the_way "$run" softq-replay
     start_shard "$run" 0
     goes_on "$run" || not_ok "${FUNCNAME[0]}" 'no updates after the shard'
     sleep 1 # for a checkpoint
-    kill -9 "$(pids_of "$run" softq-learner)"
+    kill_all_the_way "$run" softq-learner
     start_learner "$run" --checkpoint_seconds=0.5
     goes_on "$run" || not_ok "${FUNCNAME[0]}" 'no updates after the learner'
     sleep 1
