@@ -44,6 +44,7 @@ LIST
         cat <<'LIST'
 shellcheck        shellcheck
 clang             clang
+libclang-rt-14-dev /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a
 protobuf-compiler protoc
 python3-numpy     /usr/lib/python3/dist-packages/numpy/__init__.py
 python3-protobuf  /usr/lib/python3/dist-packages/google/protobuf/__init__.py

@@ -166,7 +166,9 @@ static int scan(struct ring *ring, bool writable, uint64_t *dropped) {
         } else {
             clear_bit(valid, slot);
             (*dropped)++;
-            if (writable) erase(ring, slot);
+            /* the next row takes that slot; until then it may be all that
+             * keeps numbers from beginning again */
+            if (writable && number != end) erase(ring, slot);
         }
     }
     if (rc == 0 && ring->present < ring->stored - ring->oldest) {

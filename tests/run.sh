@@ -224,6 +224,7 @@ part 'system tests' scripts system build "$system_limit" \
 part 'golden numbers' scripts golden build "$system_limit" tests/golden/*.sh
 part 'system tests with ASan and UBSan' sanitised tests/system/*.sh \
     tests/chaos/*.sh
+part 'fuzzing' scripts fuzz build "$system_limit" tests/fuzz/run.sh
 part 'shellcheck' shellchecks
 if [[ $all == yes ]]; then
     part 'slow proofs' scripts slow build "$slow_limit" tests/system/slow/*.sh \

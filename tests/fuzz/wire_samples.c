@@ -1,4 +1,4 @@
-/* Write one valid message of each type into a folder: the fuzzer's corpus. */
+/* Write one valid message of each type into a folder: a corpus. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -21,7 +21,7 @@ static int write_one(const char *folder, const struct wire_message *message) {
 
 int main(int argc, char **argv) {
     if (argc != 2) {
-        fprintf(stderr, "usage: fuzz_samples FOLDER\n");
+        fprintf(stderr, "usage: wire_samples FOLDER\n");
         return 2;
     }
     struct wire_message messages[SAMPLES];
