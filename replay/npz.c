@@ -285,6 +285,7 @@ static int parse_dict(const struct reading *r, struct literal text,
 /* The header in the first n bytes of a member: *head its length. */
 static int parse_header(const struct reading *r, const uint8_t *bytes, size_t n,
                         struct npz_array *array, size_t *head) {
+    assert(bytes != NULL);
     if (n < 12 || memcmp(bytes, "\x93NUMPY", 6) != 0)
         return bad(r, "%s: not an npy array", r->name);
     const size_t version = bytes[6], field = version == 1 ? 2 : 4;
@@ -346,7 +347,9 @@ static bool inflate_exactly(z_stream *z, const uint8_t *end, uint8_t *to,
         if (rc == Z_STREAM_END) break;
         if (rc != Z_OK) return false;
     }
-    return z->next_out == to + room;
+    const bool whole = z->next_out == to + room;
+    z->next_out = NULL; /* the room is the caller's */
+    return whole;
 }
 
 static int inflate_member(const struct reading *r, const struct member *m,
@@ -394,9 +397,10 @@ static int read_deflated(const struct reading *r, const struct member *m,
 }
 
 int npz_read(struct npz_array *array, const void *bytes, size_t len,
+             // NOLINTNEXTLINE(readability-non-const-parameter): by bad()
              const char *name, char *why, size_t n) {
     const struct reading r = {bytes, len, name, why, n};
-    struct member m;
+    struct member m = {0};
     *array = (struct npz_array){0};
     int rc = find_member(&r, &m);
     if (rc == 0)

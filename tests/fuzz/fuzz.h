@@ -10,6 +10,7 @@
  * are, the parser refuses them with one line, or what it made of them holds
  * together; it aborts otherwise.
  */
+// NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 /* Says what is not as it must be and aborts, unless ok. */

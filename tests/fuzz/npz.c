@@ -89,6 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
         file = malloc(MOST);
         fuzz_check(file != NULL, "no memory");
         n = pack(&from, members, file);
+        file = realloc(file, n); /* so that its end is seen */
     }
     int rc =
         dataset_parse(&d, members > 0 ? file : from.at, n, why, sizeof why);

@@ -1,7 +1,10 @@
 /*
- * Plays inputs to a fuzz target with any compiler, a case a file:
+ * Plays inputs to a fuzz target with any compiler:
  *
  *   fuzz_TARGET_cases FILE|FOLDER...
+ *
+ * Prints `ok NAME` an argument. The input that ends it is the one named last on
+ * standard error.
  */
 
 #include <dirent.h>
@@ -23,9 +26,9 @@ static int play(const char *path) {
     uint8_t *data = malloc(len > 0 ? len : 1); /* so that its end is seen */
     if (data == NULL || fread(data, 1, len, file) != len) abort();
     fclose(file);
+    fprintf(stderr, "%s\n", path);
     LLVMFuzzerTestOneInput(data, len);
     free(data);
-    printf("ok %s\n", path);
     return 0;
 }
 
@@ -46,7 +49,9 @@ int main(int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
         struct dirent **list = NULL;
         const int n = scandir(argv[i], &list, NULL, versionsort);
-        failed |= n >= 0 ? play_folder(argv[i], n, list) : play(argv[i]);
+        const int bad = n >= 0 ? play_folder(argv[i], n, list) : play(argv[i]);
+        printf("%sok %s\n", bad ? "not " : "", argv[i]);
+        failed |= bad;
     }
     return failed;
 }

@@ -57,9 +57,8 @@ static void fill_bodies(struct wire_message *m) {
         1000};
     m[WIRE_GET_PARAMETERS - 1].get_parameters =
         (struct wire_get_parameters){(uint64_t)3 << 40 | 5, 6};
-    m[WIRE_PARAMETERS - 1].parameters =
-        (struct wire_parameters){(uint64_t)3 << 40 | 6, 7, 0.5f, phi, 5, noise,
-                                 4, mean, scale, 3};
+    m[WIRE_PARAMETERS - 1].parameters = (struct wire_parameters){
+        (uint64_t)3 << 40 | 6, 7, 0.5f, phi, 5, noise, 4, mean, scale, 3};
     m[WIRE_NOT_MODIFIED - 1].not_modified = 77;
     m[WIRE_INSERT - 1].insert = (struct wire_insert){0xABCDEF, 21, 2, rows()};
     m[WIRE_INSERTED - 1].answer = (struct wire_answer){0xABCDEF, 21};
