@@ -16,7 +16,7 @@
  *                                            truncations may be missing
  *
  * All finite as float32. Other arrays are not looked at, so a file that
- * export.h writes is one of these. Its rows have the policy version 0.
+ * extract.h writes is one of these. Its rows have the policy version 0.
  */
 enum dataset_column {
     DATASET_OBSERVATIONS,

@@ -7,7 +7,7 @@
 #include "common/exit_status.h"
 #include "common/log.h"
 #include "proto/lifecycle.h"
-#include "replay/exporting.h"
+#include "replay/extracting.h"
 #include "replay/shard.h"
 
 struct program {
@@ -41,7 +41,8 @@ int main(int argc, char **argv) {
     static struct program p; /* outlives uv_run(), as handles must */
     if (config_load(&p.shard.config, CONFIG_REPLAY, argc, argv) != 0)
         return EXIT_REFUSED;
-    if (p.shard.config.export[0] != '\0') return exporting_run(&p.shard.config);
+    if (p.shard.config.export[0] != '\0')
+        return extracting_run(&p.shard.config);
     lifecycle_raise_fd_limit();
     void *zmq = zmq_ctx_new();
     if (zmq == NULL || uv_loop_init(&p.loop) != 0) {

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "common/rng.h"
-#include "replay/export.h"
+#include "replay/extract.h"
 #include "replay/import.h"
 #include "tests/unit/test.h"
 
@@ -240,14 +240,14 @@ static void shards_share_the_rows_evenly(void **state) {
 static void rows_of_a_file_arrive_once(void **state) {
     (void)state;
     unsigned times[MOST_ROWS] = {0};
-    struct export export;
+    struct extract extract;
     char run[96], from[128];
     make_source("a", 0, 1, 2000, 0, 1500);
     snprintf(run, sizeof run, "%s/a", folder);
     snprintf(from, sizeof from, "%s/a.npz", folder);
-    assert_int_equal(export_open(&export, run, from, why, sizeof why), 0);
-    while (!export_done(&export)) export_step(&export);
-    assert_int_equal(export_finish(&export, why, sizeof why), 0);
+    assert_int_equal(extract_open(&extract, run, from, why, sizeof why), 0);
+    while (!extract_done(&extract)) extract_step(&extract);
+    assert_int_equal(extract_finish(&extract, why, sizeof why), 0);
     for (uint64_t i = 0; i < 4; i++) {
         const struct import_place where = place(MOST_ROWS, 2, i % 2);
         struct import figures;
@@ -264,7 +264,7 @@ static void rows_of_a_file_arrive_once(void **state) {
 static void what_is_wrong_with_a_file_is_said(void **state) {
     (void)state;
     struct import_place where = place(MOST_ROWS, 1, 0);
-    struct export export;
+    struct extract extract;
     char run[96], from[128], twice[260];
     make_source("a", 0, 1, 2000, 0, 15);
     snprintf(run, sizeof run, "%s/a", folder);
@@ -272,9 +272,9 @@ static void what_is_wrong_with_a_file_is_said(void **state) {
     snprintf(twice, sizeof twice, "%s:%s", from, from);
     assert_int_equal(import_named(from, &where, NULL), -ENOENT);
     assert_non_null(strstr(why, "a.npz: No such file"));
-    assert_int_equal(export_open(&export, run, from, why, sizeof why), 0);
-    while (!export_done(&export)) export_step(&export);
-    assert_int_equal(export_finish(&export, why, sizeof why), 0);
+    assert_int_equal(extract_open(&extract, run, from, why, sizeof why), 0);
+    while (!extract_done(&extract)) extract_step(&extract);
+    assert_int_equal(extract_finish(&extract, why, sizeof why), 0);
     assert_int_equal(import_named(twice, &where, NULL), -EINVAL);
     assert_non_null(strstr(why, "hold the same rows"));
     where.spec.A = 3;

@@ -1,4 +1,4 @@
-#include "replay/exporting.h"
+#include "replay/extracting.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -7,7 +7,7 @@
 
 #include "common/exit_status.h"
 #include "common/log.h"
-#include "replay/export.h"
+#include "replay/extract.h"
 
 enum { SAY_S = 3 };
 
@@ -22,21 +22,21 @@ static bool ends_with(const char *text, const char *end) {
     return n > m && strcmp(text + n - m, end) == 0;
 }
 
-static void copy_rows(struct export *export, double began) {
+static void copy_rows(struct extract *extract, double began) {
     double said = began;
-    while (!export_done(export)) {
-        ring_guard(export_path(export));
-        export_step(export);
+    while (!extract_done(extract)) {
+        ring_guard(extract_path(extract));
+        extract_step(extract);
         const double now = seconds();
         if (now - said < SAY_S) continue;
         said = now;
-        log_info("exporting: %" PRIu64 " of %" PRIu64 " rows", export->done,
-                 export->total);
+        log_info("exporting: %" PRIu64 " of %" PRIu64 " rows", extract->done,
+                 extract->total);
     }
 }
 
-int exporting_run(const struct config *config) {
-    struct export export;
+int extracting_run(const struct config *config) {
+    struct extract extract;
     char why[2 * CONFIG_PATH_LEN + 256];
     if (!ends_with(config->out, ".npz")) {
         log_error("export: out is '%s': name the file to write, as "
@@ -45,10 +45,11 @@ int exporting_run(const struct config *config) {
         return EXIT_REFUSED;
     }
     const double began = seconds();
-    int rc = export_open(&export, config->export, config->out, why, sizeof why);
+    int rc =
+        extract_open(&extract, config->export, config->out, why, sizeof why);
     if (rc == 0) {
-        copy_rows(&export, began);
-        rc = export_finish(&export, why, sizeof why);
+        copy_rows(&extract, began);
+        rc = extract_finish(&extract, why, sizeof why);
     }
     if (rc != 0) {
         log_error("%s", why);
@@ -56,11 +57,11 @@ int exporting_run(const struct config *config) {
     }
     log_info("exported %" PRIu64 " rows of %zu ring%s to %s in %.1f s: %" PRIu64
              " bytes",
-             export.rows, export.n, export.n > 1 ? "s" : "", config->out,
-             seconds() - began, export.bytes);
-    if (export.left_out > 0)
+             extract.rows, extract.n, extract.n > 1 ? "s" : "", config->out,
+             seconds() - began, extract.bytes);
+    if (extract.left_out > 0)
         log_warn("export: %" PRIu64 " rows are left out: damaged, unfinished, "
                  "or overwritten meanwhile",
-                 export.left_out);
+                 extract.left_out);
     return EXIT_FINISHED;
 }

@@ -1,5 +1,5 @@
-#ifndef REPLAY_EXPORT_H
-#define REPLAY_EXPORT_H
+#ifndef REPLAY_EXTRACT_H
+#define REPLAY_EXTRACT_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,13 +21,13 @@
  * that are overwritten meanwhile are left out, as their sums show. Pure
  * storage: no sockets, no clock.
  */
-struct export_source {
+struct extract_source {
     char *path; /* owned */
     uint32_t shard;
     struct ring ring;
 };
 
-struct export {
+struct extract {
     uint64_t total;    /* rows when the rings were opened */
     uint64_t done;     /* of them looked at */
     uint64_t left_out; /* rows damaged, unfinished or overwritten meanwhile */
@@ -35,10 +35,10 @@ struct export {
     size_t n;             /* rings */
 
     /* private */
-    struct export_source *sources; /* (n) */
-    size_t at;                     /* the ring being read */
-    uint64_t number;               /* of its next row */
-    struct batch row;              /* one */
+    struct extract_source *sources; /* (n) */
+    size_t at;                      /* the ring being read */
+    uint64_t number;                /* of its next row */
+    struct batch row;               /* one */
     void *scratch;
     struct npz_write out;
     bool writing;
@@ -50,23 +50,23 @@ struct export {
  * or one without rings; -ENODATA no row in any; -EINVAL rings of several runs
  * or shapes; the errors of path; or as ring_open_read().
  */
-int export_open(struct export *export, const char *run, const char *path,
-                char *why, size_t n);
+int extract_open(struct extract *extract, const char *run, const char *path,
+                 char *why, size_t n);
 
 /* Every row was looked at. */
-bool export_done(const struct export *export);
+bool extract_done(const struct extract *extract);
 
-/* The path of the ring that the next step reads. While not export_done(). */
-const char *export_path(const struct export *export);
+/* The path of the ring that the next step reads. While not extract_done(). */
+const char *extract_path(const struct extract *extract);
 
-/* Some thousand rows. While not export_done(). */
-void export_step(struct export *export);
+/* Some thousand rows. While not extract_done(). */
+void extract_step(struct extract *extract);
 
 /* PATH is there, whole. 0, or a negative errno with why as above; closed either
- * way. Once export_done(). */
-int export_finish(struct export *export, char *why, size_t n);
+ * way. Once extract_done(). */
+int extract_finish(struct extract *extract, char *why, size_t n);
 
-/* In the place of export_finish(). A zeroed export may be closed. */
-void export_close(struct export *export);
+/* In the place of extract_finish(). A zeroed one may be closed. */
+void extract_close(struct extract *extract);
 
 #endif

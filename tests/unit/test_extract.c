@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "replay/dataset.h"
-#include "replay/export.h"
+#include "replay/extract.h"
 #include "replay/ring_file.h"
 #include "tests/unit/test.h"
 
@@ -77,11 +77,11 @@ static void make_ring(unsigned index, uint64_t capacity, uint64_t batches) {
 }
 
 /* All of the run into file. Returns 0 or the error; *figures out. */
-static int export_all(struct export *figures) {
-    int rc = export_open(figures, folder, file, why, sizeof why);
+static int extract_all(struct extract *figures) {
+    int rc = extract_open(figures, folder, file, why, sizeof why);
     if (rc != 0) return rc;
-    while (!export_done(figures)) export_step(figures);
-    return export_finish(figures, why, sizeof why);
+    while (!extract_done(figures)) extract_step(figures);
+    return extract_finish(figures, why, sizeof why);
 }
 
 /* As far as arrays of 4 bytes and 8 go; others are numpy's to read. */
@@ -109,10 +109,10 @@ static void assert_rows(const uint64_t *x, size_t n) {
 static void every_row_is_there_in_order(void **state) {
     (void)state;
     uint64_t x[60];
-    struct export figures;
+    struct extract figures;
     make_ring(1, 100, 3);
     make_ring(0, 30, 5);
-    assert_int_equal(export_all(&figures), 0);
+    assert_int_equal(extract_all(&figures), 0);
     assert_int_equal(figures.rows, 60);
     assert_int_equal(figures.n, 2);
     assert_int_equal(figures.left_out, 0);
@@ -137,11 +137,11 @@ static void poke(uint64_t row, size_t at, uint8_t byte) {
 /* What is damaged is counted, not written. */
 static void a_damaged_row_is_left_out(void **state) {
     (void)state;
-    struct export figures;
+    struct extract figures;
     uint64_t x[29];
     make_ring(0, 100, 3);
     poke(7, 50, 0x55);
-    assert_int_equal(export_all(&figures), 0);
+    assert_int_equal(extract_all(&figures), 0);
     assert_int_equal(figures.rows, 29);
     assert_int_equal(figures.left_out, 1);
     for (uint64_t i = 0, n = 0; i < 30; i++)
@@ -152,20 +152,20 @@ static void a_damaged_row_is_left_out(void **state) {
 /* Rows that a writer replaces once the ring was opened are left out. */
 static void an_overwritten_row_is_left_out(void **state) {
     (void)state;
-    struct export figures;
+    struct extract figures;
     struct ring ring;
     struct batch batch;
     uint64_t x[30];
     make_ring(0, 50, 5);
-    assert_int_equal(export_open(&figures, folder, file, why, sizeof why), 0);
+    assert_int_equal(extract_open(&figures, folder, file, why, sizeof why), 0);
     open_ring(&ring, 0, RUN, A, 50); /* a lock that the reader does not mind */
     assert_int_equal(batch_init(&batch, BATCH, S, A), 0);
     for (uint64_t b = 5; b < 7; b++) {
         fill(&batch, BATCH * b);
         assert_int_equal(ring_insert(&ring, 3, 77, b, &batch), RING_STORED);
     }
-    while (!export_done(&figures)) export_step(&figures);
-    assert_int_equal(export_finish(&figures, why, sizeof why), 0);
+    while (!extract_done(&figures)) extract_step(&figures);
+    assert_int_equal(extract_finish(&figures, why, sizeof why), 0);
     batch_finish(&batch);
     ring_close(&ring);
     assert_int_equal(figures.left_out, 20);
@@ -177,16 +177,16 @@ static void an_overwritten_row_is_left_out(void **state) {
  */
 static void a_row_being_written_is_left_out(void **state) {
     (void)state;
-    struct export figures;
+    struct extract figures;
     uint64_t x[27];
     make_ring(0, 50, 3);
-    assert_int_equal(export_open(&figures, folder, file, why, sizeof why), 0);
+    assert_int_equal(extract_open(&figures, folder, file, why, sizeof why), 0);
     const size_t sum = 48 + 4 * (2 * S + A + 1) + 4;
     poke(4, 60, 0x55);
     poke(5, 8, 0x55);
     for (size_t i = 0; i < 4; i++) poke(6, sum + i, 0);
-    while (!export_done(&figures)) export_step(&figures);
-    assert_int_equal(export_finish(&figures, why, sizeof why), 0);
+    while (!extract_done(&figures)) extract_step(&figures);
+    assert_int_equal(extract_finish(&figures, why, sizeof why), 0);
     assert_int_equal(figures.left_out, 3);
     for (uint64_t i = 0, n = 0; i < 30; i++)
         if (i < 4 || i > 6) x[n++] = i;
@@ -209,10 +209,10 @@ static void rows_of_a_ring_in_use_are_whole(void **state) {
         }
     }
     for (int i = 0; i < 20; i++) {
-        struct export figures;
+        struct extract figures;
         struct dataset d;
         struct batch row;
-        if (export_all(&figures) != 0) fail_msg("%s", why);
+        if (extract_all(&figures) != 0) fail_msg("%s", why);
         if (figures.rows == 0) continue;
         assert_int_equal(dataset_open(&d, file, why, sizeof why), 0);
         assert_int_equal(batch_init(&row, 1, S, A), 0);
@@ -231,8 +231,8 @@ static void rows_of_a_ring_in_use_are_whole(void **state) {
 }
 
 static void assert_refused(int rc, const char *word) {
-    struct export figures;
-    assert_int_equal(export_all(&figures), rc);
+    struct extract figures;
+    assert_int_equal(extract_all(&figures), rc);
     if (strstr(why, word) == NULL) fail_msg("'%s' lacks '%s'", why, word);
 }
 
@@ -281,5 +281,5 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_cannot_be_exported_is_refused,
                                         set_up, tear_down),
     };
-    return cmocka_run_group_tests_name("export", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("extract", tests, NULL, NULL);
 }
