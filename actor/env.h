@@ -19,7 +19,7 @@ struct env_options {
     double start_sd;      /* multigoal: of the start around (0, 0), [0, 7] */
     const char *data_dir; /* folder of the MJCF files; NULL or "": built in */
     const char *model; /* MJCF file in the task's place; NULL or "": its own */
-    const char *file; /* own tasks: the description, or the shared object */
+    const char *file;  /* own tasks: the description, or the shared object */
 };
 
 struct env_spec {
@@ -49,15 +49,17 @@ struct env_scene {
 };
 
 struct env_class {
-    const char *name;     /* "multigoal" */
-    const char *rewarded; /* one line: what earns reward */
+    const char *name;        /* "multigoal" */
+    const char *rewarded;    /* one line: what earns reward */
+    const void *description; /* of a family's task, for its load(), or NULL */
     /*
-     * Load what all environments share and fill spec. Returns 0, -EINVAL (a bad
-     * option), -ENOENT or -EBADMSG (a bad model file), -ENOMEM, with one line
-     * in why (n bytes); nothing to unload on error.
+     * Load what all environments of this class share and fill spec. Returns 0,
+     * -EINVAL (a bad option), -ENOENT or -EBADMSG (a bad model file), -ENOMEM,
+     * with one line in why (n bytes); nothing to unload on error.
      */
-    int (*load)(void **model, struct env_spec *spec,
-                const struct env_options *options, char *why, size_t n);
+    int (*load)(const struct env_class *class, void **model,
+                struct env_spec *spec, const struct env_options *options,
+                char *why, size_t n);
     void (*unload)(void *model);
     /* One environment, which borrows model; NULL when out of memory. */
     void *(*create)(void *model);

@@ -267,8 +267,10 @@ static int load_model(struct custom *c, const char *ini,
     return -EINVAL;
 }
 
-static int custom_load(void **model, struct env_spec *spec,
-                       const struct env_options *options, char *why, size_t n) {
+static int custom_load(const struct env_class *class, void **model,
+                       struct env_spec *spec, const struct env_options *options,
+                       char *why, size_t n) {
+    (void)class;
     char reason[1024] = "";
     struct custom *c = calloc(1, sizeof(*c));
     if (!c) {

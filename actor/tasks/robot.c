@@ -81,6 +81,12 @@ int robot_load(void **model, struct env_spec *spec, const struct robot *robot,
     return 0;
 }
 
+int robot_load_class(const struct env_class *class, void **model,
+                     struct env_spec *spec, const struct env_options *options,
+                     char *why, size_t n) {
+    return robot_load(model, spec, class->description, options, why, n);
+}
+
 void *robot_create(void *model) {
     struct mujoco_state *state = mujoco_create(model);
     if (!state) return NULL;

@@ -19,8 +19,10 @@ struct snake {
     double farthest; // m, largest x so far
 };
 
-static int snake_load(void **model, struct env_spec *spec,
-                      const struct env_options *options, char *why, size_t n) {
+static int snake_load(const struct env_class *class, void **model,
+                      struct env_spec *spec, const struct env_options *options,
+                      char *why, size_t n) {
+    (void)class;
     struct mujoco_model *shared = NULL;
     int err = mujoco_load(&shared, "swimmer-finish.xml", FRAME_SKIP,
                           default_horizon, options, why, n);
