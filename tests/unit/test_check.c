@@ -71,6 +71,20 @@ static void a_sound_task_passes(void **unused) {
     assert_int_equal(check(&config), EXIT_FINISHED);
 }
 
+/* What a task of ours observes is laid down: noted, not warned about. */
+static void softqs_own_tasks_pass(void **unused) {
+    (void)unused;
+    for (const struct env_class *const *at = env_list(); *at; at++) {
+        struct config config = settings((*at)->name);
+        config.max_seconds = 0.5;
+        if (check(&config) != EXIT_FINISHED || says("warning"))
+            fail_msg("%s\n%s", (*at)->name, output);
+    }
+    struct config config = settings("inverted-double-pendulum");
+    assert_int_equal(check(&config), EXIT_FINISHED);
+    assert_true(says("note       1 of 9 observations never move: 8"));
+}
+
 /* Each kind of flaw has its own words, and the status tells. */
 static void a_flaw_is_warned_about(void **unused) {
     (void)unused;
@@ -138,6 +152,7 @@ static void the_list_has_every_task(void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sound_task_passes),
+        cmocka_unit_test(softqs_own_tasks_pass),
         cmocka_unit_test(a_flaw_is_warned_about),
         cmocka_unit_test(what_does_not_load_is_refused),
         cmocka_unit_test(a_name_may_stand_beside_a_file),
