@@ -123,7 +123,7 @@ static void count_ages(struct learner *learner, const struct batch *rows) {
         const uint64_t then = rows->version[i] & ((UINT64_C(1) << 40) - 1);
         const uint64_t age = now > then ? now - then : 0;
         unsigned bucket = 0;
-        while (bucket < LEARNER_AGES - 1 && age >> bucket != 0) bucket++;
+        while (bucket < WHY_AGES - 1 && age >> bucket != 0) bucket++;
         learner->ages[bucket]++;
         sum += (double)age;
         n++;

@@ -36,6 +36,8 @@ refuse(struct learner *learner, const struct link_route *to,
               args);
     va_end(args);
     learner->refused++;
+    snprintf(learner->refusal, sizeof(learner->refusal), "%s: %.120s",
+             message->name, answer.refused.reason);
     link_server_complain(&learner->server, message, answer.refused.reason);
     (void)link_server_send(&learner->server, to, &answer); // or it asks again
 }

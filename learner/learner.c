@@ -20,9 +20,6 @@ enum {
     HEARTBEAT_MS = 1000,
     LINE_MS = 500,
     ROW_MS = 2000,
-    FORGET_MS = 60000, /* an actor's silence */
-    SILENT_MS = 5000,  /* shown as away */
-    WAITING_MS = 3000, /* without an update, before it is said */
     FAREWELL_MS = 200, /* for Stop to leave */
     LINGER_MS = 1000,
     OWN_FILES = 64, /* descriptors that are no peer's */
@@ -47,32 +44,29 @@ struct progress_now learner_now(const struct learner *learner) {
     return now;
 }
 
-const char *learner_waiting(const struct learner *learner, char *text,
-                            size_t n) {
-    if (uv_now(learner->loop) - learner->progressed_ms < WAITING_MS) {
-        return NULL;
-    }
-    const struct registry *registry = &learner->registry;
-    const bool acting = registry_count(registry, WIRE_ACTOR, SILENT_MS) > 0;
-    const bool shaped = registry->spec.obs_dim > 0;
-    if (registry_count(registry, WIRE_SHARD, SILENT_MS) == 0) {
-        snprintf(text, n, "waiting for a shard");
-    } else if (!shaped && !acting) {
-        snprintf(text, n, "waiting for the first actor: it brings the shapes");
-    } else if (registry_listed(registry) == 0) {
-        snprintf(text, n, "waiting for a shard's ring");
-    } else if (!learner->limiter.warm) {
-        snprintf(text, n, "warm-up: %" PRIu64 " of %" PRIu64 " rows%s",
-                 learner_now(learner).present, learner->config.warmup,
-                 acting ? "" : ", waiting for actors");
-    } else if (!limiter_may_update(&learner->limiter)) {
-        snprintf(text, n, "waiting for %s (ratio %g)",
-                 acting ? "the actors' steps" : "actors",
-                 learner->config.ratio);
-    } else {
-        snprintf(text, n, "waiting for minibatches");
-    }
-    return text;
+struct why learner_why(const struct learner *learner) {
+    const struct progress_now now = learner_now(learner);
+    const struct progress_rates rates =
+        progress_rates(&learner->progress, &now);
+    return (struct why){
+        .config = &learner->config,
+        .registry = &learner->registry,
+        .limiter = &learner->limiter,
+        .feed = &learner->feed,
+        .address = learner->address,
+        .now_ms = uv_now(learner->loop),
+        .progressed_ms = learner->progressed_ms,
+        .updates_per_second = rates.updates,
+        .steps_per_second = rates.steps,
+        .version = learner->publish.version,
+        .ages = learner->ages,
+        .aged_out = learner->aged_out,
+        .refused = learner->refused,
+        .refusal = learner->refusal,
+        .bad = learner->server.bad,
+        .checkpoint_rc = learner->saver.last_rc,
+        .checkpoint_updates = learner->saver.newest,
+    };
 }
 
 /* ---- timers ---- */
@@ -81,9 +75,10 @@ static void report(struct learner *learner, uint64_t now_ms) {
     const struct progress_now now = learner_now(learner);
     if (now_ms - learner->lined_ms >= LINE_MS) {
         char text[128];
+        const struct why why = learner_why(learner);
         learner->lined_ms = now_ms;
         progress_line(&learner->progress, &now,
-                      learner_waiting(learner, text, sizeof(text)));
+                      why_waiting(&why, text, sizeof(text)));
     }
     if (now_ms - learner->row_ms >= ROW_MS) {
         learner->row_ms = now_ms;
@@ -99,7 +94,8 @@ static void watch(struct learner *learner, uint64_t now_ms) {
     if (elapsed > most) elapsed = most;
     learner->ticked_ms = now_ms;
     const uint64_t dead_ms = (uint64_t)(1e3 * learner->config.dead_after);
-    if (!registry_tick(&learner->registry, elapsed, dead_ms, FORGET_MS)) {
+    if (!registry_tick(&learner->registry, elapsed, dead_ms,
+                       REGISTRY_FORGET_MS)) {
         return;
     }
     for (size_t i = 0; i < learner->registry.n_shards; i++) {

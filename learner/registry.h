@@ -16,7 +16,12 @@
  * A name keeps its rank for the life of the run. Of two processes with one
  * name the newest incarnation wins: the one whose first Hello came last.
  */
-enum { REGISTRY_MAX_NAMES = 65536, REGISTRY_OLDER = 4 };
+enum {
+    REGISTRY_MAX_NAMES = 65536,
+    REGISTRY_OLDER = 4,
+    REGISTRY_SILENT_MS = 5000,  /* an actor is shown as away */
+    REGISTRY_FORGET_MS = 60000, /* and is forgotten */
+};
 
 struct registry_peer {
     char name[WIRE_NAME_LEN];

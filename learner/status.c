@@ -18,7 +18,8 @@ static void print_run(const struct learner *l, FILE *out) {
     const struct progress_now now = learner_now(l);
     const struct progress_rates rates = progress_rates(&l->progress, &now);
     char text[128];
-    const char *waiting = learner_waiting(l, text, sizeof(text));
+    const struct why why = learner_why(l);
+    const char *waiting = why_waiting(&why, text, sizeof(text));
     fprintf(out, "run %016" PRIx64 "\ngeneration %" PRIu64 "\ntask %s\n",
             l->state.run, l->state.generation, l->config.task);
     fprintf(out, "address %s\nseconds %.1f\n", l->address, now.seconds);
@@ -33,6 +34,7 @@ static void print_run(const struct learner *l, FILE *out) {
         fprintf(out, "mean_return %.6g\n", progress_mean_return(&l->progress));
     }
     fprintf(out, "waiting %s\n", waiting != NULL ? waiting : "no");
+    why_print(&why, out, "why ");
     fprintf(out, "trainer_threads %zu\ntrainer_seconds %.2f\n", l->threads,
             l->busy_seconds);
 }
@@ -63,7 +65,7 @@ static void print_learning(const struct learner *l, FILE *out) {
             l->saver.written, l->saver.failed, l->saver.newest);
     fprintf(out, "refused %" PRIu64 "\nbad_messages %" PRIu64 "\n", l->refused,
             l->server.bad);
-    for (size_t i = 0; i < LEARNER_AGES; i++) {
+    for (size_t i = 0; i < WHY_AGES; i++) {
         // bucket i: ages in [2^(i-1), 2^i), the first one 0
         fprintf(out, "staleness_%u %" PRIu64 "\n", i == 0 ? 0u : 1u << (i - 1),
                 l->ages[i]);
@@ -74,7 +76,8 @@ static void print_learning(const struct learner *l, FILE *out) {
 static void print_peers(const struct learner *l, FILE *out) {
     const struct registry *registry = &l->registry;
     fprintf(out, "topology %" PRIu64 "\nactors %zu\nshards %zu\n",
-            registry->topology, registry_count(registry, WIRE_ACTOR, 5000),
+            registry->topology,
+            registry_count(registry, WIRE_ACTOR, REGISTRY_SILENT_MS),
             registry_listed(registry));
     for (size_t i = 0; i < registry->n_shards; i++) {
         const struct registry_shard *s = &registry->shards[i];
