@@ -50,8 +50,11 @@ static void print_learning(const struct learner *l, FILE *out) {
         fprintf(out, "entropy %.6g\n", figures->entropy);
     fprintf(out, "warm %d\nmay_update %d\nmay_insert %d\n", l->limiter.warm,
             limiter_may_update(&l->limiter), limiter_may_insert(&l->limiter));
-    fprintf(out, "limiter_u0 %" PRId64 "\nlimiter_i0 %" PRId64 "\n",
-            l->limiter.u0, l->limiter.i0);
+    fprintf(out,
+            "limiter_updates %" PRId64 "\nlimiter_inserted %" PRId64
+            "\nlimiter_u0 %" PRId64 "\nlimiter_i0 %" PRId64 "\n",
+            l->limiter.updates, l->limiter.inserted, l->limiter.u0,
+            l->limiter.i0);
     fprintf(out,
             "parts_redrawn %" PRIu64 "\nparts_asked_again %" PRIu64
             "\nparts_late %" PRIu64 "\n",
