@@ -117,6 +117,9 @@ struct config {
     char bind[CONFIG_PATH_LEN];       /* tcp host to bind, "127.0.0.1" */
     char advertise[CONFIG_PATH_LEN];  /* host that others connect to; "": bind */
     bool insecure;                    /* bind beyond loopback without keys */
+    bool http;                        /* learner: serve a page */
+    char http_bind[CONFIG_PATH_LEN];  /* numeric host of the page, "127.0.0.1" */
+    uint64_t http_port;               /* 0: P + 1 with tcp, else a free one */
     uint64_t threads;                 /* learner's update workers; 0: automatic */
     uint64_t prefetch;                /* minibatches asked ahead, 8 */
     double checkpoint_seconds;        /* s, 60 */

@@ -238,6 +238,13 @@ const struct config_option config_table[] = {
              "learner sees where that is every interface"},
     {FIELD(insecure), CONFIG_BOOL, CONFIG_OF_PROCESS, PEERS, "false",
      .help = "listen beyond this host without keys"},
+    {FIELD(http), CONFIG_BOOL, CONFIG_OF_PROCESS, 0, "true",
+     .help = "the learner serves a page, /status.json and /metrics (Prometheus) "
+             "over HTTP; RUN/address says where"},
+    {FIELD(http_bind), CONFIG_TEXT, CONFIG_OF_PROCESS, 0, "127.0.0.1",
+     .help = "numeric host of the page, which anyone who reaches it can read"},
+    {FIELD(http_port), CONFIG_U64, CONFIG_OF_PROCESS, 0, "0", 0, 65535,
+     .help = "of the page; 0: P + 1 with tcp, else a free one"},
     {FIELD(threads), CONFIG_U64, CONFIG_OF_PROCESS, 0, "0", 0, 256,
      .help = "the learner's update workers; 0: one a core"},
     {FIELD(prefetch), CONFIG_U64, CONFIG_OF_PROCESS, 0, "8", 1, 1024,

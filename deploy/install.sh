@@ -28,6 +28,7 @@ libmujoco-dev           mujoco
 libuv1-dev              pc:libuv
 libinih-dev             pc:inih
 libcjson-dev            pc:libcjson
+libmicrohttpd-dev       pc:libmicrohttpd
 libcmocka-dev           pc:cmocka
 gnuplot-nox             gnuplot
 LIST

@@ -13,7 +13,9 @@
 #include "learner/cycle.h"
 #include "learner/dialogue.h"
 #include "learner/host.h"
+#include "learner/metrics.h"
 #include "learner/opening.h"
+#include "learner/page_data.h"
 
 enum {
     TICK_MS = 100,
@@ -81,8 +83,11 @@ static void report(struct learner *learner, uint64_t now_ms) {
                       why_waiting(&why, text, sizeof(text)));
     }
     if (now_ms - learner->row_ms >= ROW_MS) {
+        double point[HISTORY_SERIES];
         learner->row_ms = now_ms;
         progress_row(&learner->progress, &now);
+        page_data_point(learner, point);
+        history_add(&learner->history, point);
     }
 }
 
@@ -125,8 +130,27 @@ static void on_tick(uv_timer_t *timer) {
     learner_check_limits(learner);
 }
 
+/* What the page's readers get from now on. */
+static void show(struct learner *learner) {
+    char *text = NULL;
+    size_t len = 0;
+    if (!learner->page) return;
+    text = page_data_status(learner, &len);
+    page_set(learner->page, PAGE_STATUS, text, len);
+    text = page_data_history(&learner->history, &len);
+    page_set(learner->page, PAGE_HISTORY, text, len);
+    FILE *out = open_memstream(&text, &len);
+    if (!out) return;
+    metrics_print(learner, out);
+    if (fclose(out) == 0)
+        page_set(learner->page, PAGE_METRICS, text, len);
+    else
+        free(text);
+}
+
 static void on_heartbeat(uv_timer_t *timer) {
     dialogue_heartbeats(timer->data);
+    show(timer->data);
 }
 
 /* ---- the end ---- */
@@ -204,10 +228,53 @@ static int name_address(struct learner *learner) {
         host_replace(learner->address, sizeof(learner->address), host) != 0) {
         return opening_refuse("advertise", -ENAMETOOLONG);
     }
-    char line[WIRE_ADDRESS_LEN + 16];
-    len = snprintf(line, sizeof(line), "learner %s\n", learner->address);
+    return 0;
+}
+
+/* Its port was not asked for by name: P + 1 or, if that is taken or sockets are
+ * ipc, any. */
+static int start_page_anywhere(struct learner *learner, char *url, size_t n) {
+    const struct config *config = &learner->config;
+    const uint64_t next = config->port < 65535 ? config->port + 1 : 0;
+    int rc = -EADDRINUSE;
+    if (config->transport == TRANSPORT_TCP && next != 0)
+        rc = page_start(&learner->page, config->http_bind, (uint16_t)next, url,
+                        n);
+    if (rc == -EADDRINUSE)
+        rc = page_start(&learner->page, config->http_bind, 0, url, n);
+    return rc;
+}
+
+/* url out (n): of the page, "" without one. An exit status. */
+static int open_page(struct learner *learner, char *url, size_t n) {
+    const struct config *config = &learner->config;
+    url[0] = '\0';
+    if (!config->http) return 0;
+    int rc = config->http_port != 0
+                 ? page_start(&learner->page, config->http_bind,
+                              (uint16_t)config->http_port, url, n)
+                 : start_page_anywhere(learner, url, n);
+    if (rc == 0) return 0;
+    log_error("the page cannot be served on http_bind = '%.80s', http_port = "
+              "%" PRIu64 ": %s: give a numeric address of this host and a free "
+              "port (0: any), or --http=false",
+              config->http_bind, config->http_port, strerror(-rc));
+    return EXIT_REFUSED;
+}
+
+/* RUN/address: where we and our page are. */
+static int write_addresses(struct learner *learner) {
+    char url[WIRE_ADDRESS_LEN], text[2 * WIRE_ADDRESS_LEN + 32];
+    int status = open_page(learner, url, sizeof(url));
+    if (status != 0) return status;
+    int len = snprintf(text, sizeof(text), "learner %s\n", learner->address);
+    if (url[0] != '\0') {
+        len +=
+            snprintf(text + len, sizeof(text) - (size_t)len, "http %s\n", url);
+        log_info("page: %s", url);
+    }
     int rc =
-        rundir_write(learner->config.run_dir, "address", line, (size_t)len);
+        rundir_write(learner->config.run_dir, "address", text, (size_t)len);
     return rc != 0 ? opening_refuse("address", rc) : 0;
 }
 
@@ -242,7 +309,8 @@ static int bind_server(struct learner *learner) {
                            &options);
     if (rc != 0) return EXIT_REFUSED; // one line was logged
     publish_init(&learner->publish, &learner->server, config->parameter_rate);
-    return name_address(learner);
+    int status = name_address(learner);
+    return status != 0 ? status : write_addresses(learner);
 }
 
 static int start_timers(struct learner *learner) {
@@ -302,6 +370,7 @@ int learner_finish(struct learner *learner) {
         }
         free(text);
     }
+    page_stop(learner->page);
     progress_finish(&learner->progress);
     registry_finish(&learner->registry);
     if (learner->lock >= 0) close(learner->lock);

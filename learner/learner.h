@@ -11,9 +11,11 @@
 #include "common/rng.h"
 #include "learner/checkpoint.h"
 #include "learner/feed.h"
+#include "learner/history.h"
 #include "learner/limiter.h"
 #include "learner/lockstep.h"
 #include "learner/origin.h"
+#include "learner/page.h"
 #include "learner/progress.h"
 #include "learner/publish.h"
 #include "learner/registry.h"
@@ -86,6 +88,8 @@ struct learner {
     struct saver saver;
     struct progress progress;
     uint64_t started_ms, lined_ms, row_ms;
+    struct page *page; /* NULL: none */
+    struct history history;
 
     /* the end */
     bool ending, farewell_said;

@@ -220,6 +220,12 @@ bool registry_serves(const struct registry *registry,
            peer->here && peer->incarnation == shard->incarnation;
 }
 
+const char *registry_shard_word(const struct registry *registry,
+                                const struct registry_shard *shard) {
+    if (registry_serves(registry, shard)) return "listed";
+    return shard->state == WIRE_SHARD_DEAD ? "dead" : "returning";
+}
+
 void registry_fix_spec(struct registry *registry, struct wire_spec spec) {
     registry->spec = spec;
     registry->topology++;

@@ -124,6 +124,10 @@ struct registry_shard *registry_shard_of(struct registry *registry,
 /* Listed, and the process that was listed is still the one in charge. */
 bool registry_serves(const struct registry *registry,
                      const struct registry_shard *shard);
+/* In a word: "listed", "dead", or "returning" (listed, but its process is not
+ * back yet). */
+const char *registry_shard_word(const struct registry *registry,
+                                const struct registry_shard *shard);
 
 /* Fix (obs_dim, act_dim). Raises the topology version. */
 void registry_fix_spec(struct registry *registry, struct wire_spec spec);

@@ -91,12 +91,11 @@ static double rows_ahead(const struct limiter *limiter) {
            (double)(limiter->updates - limiter->u0) / limiter->ratio;
 }
 
-/* One more batch of every actor does not fit the slack: shards answer Busy. */
+/* Near the slack's end shards answer Busy: their grants are told in steps. */
 static bool held_back(const struct why *why) {
     const struct limiter *limiter = why->limiter;
     return limiter->warm && limiter->ratio > 0.0 &&
-           rows_ahead(limiter) + (double)why->config->batch >
-               (double)limiter->slack;
+           rows_ahead(limiter) > 0.75 * (double)limiter->slack;
 }
 
 static void print_balance(const struct why *why, FILE *out) {
