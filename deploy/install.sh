@@ -49,6 +49,9 @@ valgrind    valgrind
 clang       clang
 debootstrap debootstrap
 python3-pip pip3
+chromium    chromium
+prometheus  promtool
+curl        curl
 LIST
     fi
 }
