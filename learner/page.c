@@ -83,10 +83,17 @@ static enum MHD_Result answer(void *data, struct MHD_Connection *connection,
                               const char *version, const char *upload,
                               size_t *upload_size, void **request) {
     struct page *page = data;
-    (void)version, (void)upload, (void)request;
+    (void)version, (void)upload;
+    if (!*request) { // its head alone: an answer now would end the connection
+        *request = page;
+        return MHD_YES;
+    }
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
         strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
-        *upload_size = 0;
+        if (*upload_size > 0) {
+            *upload_size = 0; // unread
+            return MHD_YES;
+        }
         return MHD_queue_response(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
                                   page->no_method);
     }

@@ -95,6 +95,17 @@ static void it_serves_what_was_set(void **unused) {
     expect("softq_x 1");
 }
 
+/* A reader that stays: both answers come over one connection. */
+static void a_connection_is_kept(void **unused) {
+    (void)unused;
+    exchange("GET /page.css HTTP/1.1\r\nHost: localhost\r\n\r\n"
+             "GET /page.js HTTP/1.1\r\nHost: localhost\r\n"
+             "Connection: close\r\n\r\n",
+             answer, sizeof(answer));
+    expect("text/css");
+    expect("text/javascript");
+}
+
 /* It can be read, by those it is for, and nothing else. */
 static void anything_else_is_refused(void **unused) {
     (void)unused;
@@ -171,6 +182,8 @@ static void documents_change_under_their_readers(void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(it_serves_what_was_set, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_connection_is_kept, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(anything_else_is_refused, set_up,
                                         tear_down),
