@@ -284,7 +284,12 @@ const struct config_option config_table[] = {
     {FIELD(evaluate), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | ACTOR, "",
      .help = "run folder whose newest checkpoint to play, without a network"},
     {FIELD(checkpoint), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | ACTOR, "",
-     .help = "file of evaluate's run to play; empty: the newest"},
+     .help = "file of evaluate's or export's run; empty: the newest"},
+    {FIELD(export), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | ACTOR, "",
+     .help = "run folder whose newest checkpoint to write as ONNX and as a C "
+             "header, and exit"},
+    {FIELD(out), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | ACTOR, "",
+     .help = "folder for export's files; empty: RUN/export"},
     {FIELD(episodes), CONFIG_U64, CONFIG_OF_EVALUATION, OWN | ACTOR, "100", 1,
      1e6, .help = "to play"},
     {FIELD(random_policy), CONFIG_BOOL, CONFIG_OF_EVALUATION, OWN | ACTOR,

@@ -44,8 +44,8 @@ only learner 'common|proto'
 includes actor common learner proto replay tests | grep -E '"\.\.?/' |
     check paths_start_at_the_root
 keep only_mlp_calls_cblas 'cblas\.h|openblas.*' 'common/mlp\.c|learner/(pool|main)\.c'
-keep only_wire_knows_protobuf '.*pb-c\.h|protobuf-c.*' \
-    'proto/wire[a-z_]*\.[ch]'
+keep only_wire_and_onnx_know_protobuf '.*pb-c\.h|protobuf-c.*' \
+    'proto/wire[a-z_]*\.[ch]|actor/onnx\.c'
 keep only_actors_know_mujoco 'mujoco/.*' \
     'actor/(tasks/[a-z_]*|render)\.[ch]'
 keep common_knows_no_sockets 'uv\.h|zmq\.h' '(actor|learner|proto|replay)/.*'
