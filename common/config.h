@@ -128,6 +128,7 @@ struct config {
     char compose[CONFIG_PATH_LEN * 4]; /* learner: RUN:RUN... whose Q functions' mean is sampled */
     char import[CONFIG_PATH_LEN * 4]; /* replay: RUN:RUN... whose rings are copied into ours */
     int progress;                     /* enum config_progress on stdout, auto */
+    bool tensorboard;                 /* learner: event files in RUN/tensorboard, true */
     bool idle_priority;               /* actor: SCHED_IDLE */
     char models[CONFIG_PATH_LEN];     /* actor: folder of the MJCF files; "": the built-in path */
     char model[CONFIG_PATH_LEN];      /* actor: MJCF file in the place of a MuJoCo task's own; "": its own */

@@ -48,6 +48,7 @@ struct algorithm_noise {
     void *block;      /* private */
 };
 
+/* Doubles all; NAN: not measured in this update. */
 struct algorithm_figures {
     double q_loss;      /* JQ; of twins their mean */
     double q_mean;      /* mean Q(s, a) of the minibatch; of twins their mean */
