@@ -189,6 +189,8 @@ static size_t list_fields(const struct progress *progress,
     const struct algorithm_figures mean = mean_figures(progress);
     const double elapsed = now->seconds - last->seconds;
     const double n = (double)statistic->n, none = (double)NAN;
+    const double updates = (double)now->updates - (double)last->updates;
+    const double steps = (double)now->steps - (double)last->steps;
     const struct field all[] = {
         {"seconds", "run/seconds", 3, now->seconds},
         {"updates", "run/updates", 0, (double)now->updates},
@@ -219,6 +221,16 @@ static size_t list_fields(const struct progress *progress,
          n > 0 ? statistic->greatest : none},
         {"generation", "run/generation", 0, (double)progress->generation},
         {"wall", "run/wall", 3, now->wall},
+        {"ratio", "speed/ratio", -1, steps > 0.0 ? updates / steps : none},
+        {"q_deviation", "q/deviation", -1, mean.q_deviation},
+        {"td_deviation", "q/td_deviation", -1, mean.td_deviation},
+        {"value_uniform", "value/uniform", -1, mean.value_uniform},
+        {"value_sampler", "value/sampler", -1, mean.value_sampler},
+        {"score_norm", "sampler/score_norm", -1, mean.score_norm},
+        {"repulsion_norm", "sampler/repulsion_norm", -1, mean.repulsion_norm},
+        {"bandwidth", "sampler/bandwidth", -1, mean.bandwidth},
+        {"q_dead", "q/dead", -1, mean.q_dead},
+        {"f_dead", "sampler/dead", -1, mean.f_dead},
     };
     memcpy(fields, all, sizeof(all));
     return sizeof(all) / sizeof(*all);

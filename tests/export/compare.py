@@ -50,6 +50,16 @@ TAGS = {
     "stat_greatest": "task/greatest",
     "generation": "run/generation",
     "wall": "run/wall",
+    "ratio": "speed/ratio",
+    "q_deviation": "q/deviation",
+    "td_deviation": "q/td_deviation",
+    "value_uniform": "value/uniform",
+    "value_sampler": "value/sampler",
+    "score_norm": "sampler/score_norm",
+    "repulsion_norm": "sampler/repulsion_norm",
+    "bandwidth": "sampler/bandwidth",
+    "q_dead": "q/dead",
+    "f_dead": "sampler/dead",
 }
 # of a printed number: six digits, or what fixed decimals leave out
 DIGITS = 5.1e-6

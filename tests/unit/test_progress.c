@@ -57,19 +57,24 @@ static void a_row_holds_what_happened_since_the_last(void **state) {
     (void)state;
     start(0, 0);
     row(1.0, 0, 100);
-    assert_string_equal(line(1),
-                        "1.000,0,100,0.00,100.00,0,,,,,,,,0,0,,,,,,,,,3,0.000");
+    assert_string_equal(
+        line(1),
+        "1.000,0,100,0.00,100.00,0,,,,,,,,0,0,,,,,,,,,3,0.000,0,,,,,,,,,");
     progress_figures(&progress,
                      &(struct algorithm_figures){.q_loss = 1,
                                                  .q_mean = -4,
                                                  .alpha = 1,
                                                  .entropy = (double)NAN,
+                                                 .value_sampler = (double)NAN,
+                                                 .repulsion_norm = 8,
                                                  .negative = 0.5});
     progress_figures(&progress,
                      &(struct algorithm_figures){.q_loss = 2,
                                                  .q_mean = -8,
                                                  .alpha = 3,
                                                  .entropy = (double)NAN,
+                                                 .value_sampler = (double)NAN,
+                                                 .repulsion_norm = (double)NAN,
                                                  .negative = 0.25});
     progress_age(&progress, 0), progress_age(&progress, 30);
     progress_age(&progress, 0), progress_age(&progress, 0);
@@ -77,9 +82,9 @@ static void a_row_holds_what_happened_since_the_last(void **state) {
     progress_statistic(&progress, -0.5);
     progress_statistic(&progress, 0.25);
     row(3.0, 2, 110);
-    assert_string_equal(line(2),
-                        "3.000,2,110,1.00,5.00,1,-3,1.5,-6,0,0,0,0,0,0,7.5,2,,"
-                        "0.375,0,-0.125,-0.5,0.25,3,0.000");
+    assert_string_equal(
+        line(2), "3.000,2,110,1.00,5.00,1,-3,1.5,-6,0,0,0,0,0,0,7.5,2,,"
+                 "0.375,0,-0.125,-0.5,0.25,3,0.000,0.2,0,0,0,,0,8,0,0,0");
 }
 
 /* A resumed run forgets the rows after its checkpoint and goes on from there.
@@ -100,8 +105,9 @@ static void the_file_is_cut_back_to_the_checkpoint(void **state) {
     assert_true(progress.seconds_before == 4.0);
     row(5.0, 25, 50);
     assert_memory_equal(line(2), "4.000,20,40,", 12);
-    assert_string_equal(line(3),
-                        "5.000,25,50,5.00,5.00,0,,,,,,,,0,0,,,,,,,,,3,0.000");
+    assert_string_equal(
+        line(3),
+        "5.000,25,50,5.00,5.00,0,,,,,,,,0,0,,,,,,,,,3,0.000,1,,,,,,,,,");
     assert_string_equal(line(4), "");
 }
 
