@@ -263,7 +263,7 @@ const struct config_option config_table[] = {
      .choices = progresses,
      .help = "on standard output: one live line, or a line every 5 s"},
     {FIELD(tensorboard), CONFIG_BOOL, CONFIG_OF_PROCESS, 0, "true",
-     .help = "the learner writes RUN/tensorboard, about 30 MB the first day"},
+     .help = "the learner writes RUN/tensorboard, about 25 MB the first day"},
     {FIELD(idle_priority), CONFIG_BOOL, CONFIG_OF_PROCESS, ACTOR, "false",
      .help = "actors take only time that nobody else wants"},
     {FIELD(models), CONFIG_TEXT, CONFIG_OF_PROCESS, ACTOR, "",
