@@ -63,14 +63,15 @@ static void put_head(FILE *out, const struct export *export) {
 }
 
 static void put_weights(FILE *out, const struct export *export) {
-    static const char *const dims[MLP_TENSORS] = {"[SAMPLER_S][SAMPLER_H]",
-                                                  "[SAMPLER_A][SAMPLER_H]",
-                                                  "[SAMPLER_H]",
-                                                  "[SAMPLER_H][SAMPLER_H]",
-                                                  "[SAMPLER_H]",
-                                                  "[SAMPLER_H]"
-                                                  "[SAMPLER_A]",
-                                                  "[SAMPLER_A]"};
+    static const char *const dims[MLP_TENSORS] = {
+        "[SAMPLER_S][SAMPLER_H]",
+        "[SAMPLER_A][SAMPLER_H]",
+        "[SAMPLER_H]",
+        "[SAMPLER_H][SAMPLER_H]",
+        "[SAMPLER_H]",
+        "[SAMPLER_H][SAMPLER_A]",
+        "[SAMPLER_A]",
+    };
     const struct policy *policy = &export->snapshot->policy;
     const size_t S = policy->shape.S, A = policy->shape.X;
     struct mlp_slice slices[MLP_TENSORS];

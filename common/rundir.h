@@ -11,6 +11,7 @@
  *   RUN/checkpoints/<generation>-<updates>.safetensors (10 and 12 digits)
  *   RUN/replay/shard-<index>.ring  logs/  figures/  video/  bin/
  *   RUN/tensorboard/events.out.tfevents.<generation>.softq (10 digits)
+ *   RUN/export/sampler.onnx  q.onnx  sampler.h
  *   RUN/sock -> socket folder
  */
 
