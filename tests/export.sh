@@ -18,7 +18,12 @@ read -ra packages <<<"${EXPORT_PACKAGES:-onnx==1.23.2 onnxruntime==1.32.0 \
 tensorboard==2.21.0 safetensors==0.8.0}"
 
 # shellcheck disable=SC2317 # a trap calls it
-clean_up() { rm -rf -- "$work"; }
+clean_up() {
+    local left
+    left=$(jobs -p) # a run that we gave up on
+    [[ -z $left ]] || { kill "$left" && wait; } 2>/dev/null
+    rm -rf -- "$work"
+}
 
 give_up() { # skip or not ok, why
     echo "$1 export${2:+: $2}"
@@ -51,10 +56,11 @@ train() { # run, further arguments of local.sh
 kill_and_resume() { # run
     local learner updates=0 end=$((SECONDS + 60))
     quiet "$root/deploy/local.sh" multigoal "${small[@]}" \
-        --observation_normalisation=true --twin_q=true --max_updates=0 --max_seconds=16 \
-        --checkpoint_seconds=5 --run_dir="$1" </dev/null &
-    until ((updates > 0)) && [[ -n $(compgen -G "$1/checkpoints/*.safetensors") ]]; do
-        ((SECONDS < end)) || give_up 'not ok' "no checkpoint: $(tail -n 3 "$work/log")"
+        --observation_normalisation=true --twin_q=true --max_updates=0 \
+        --max_seconds=16 --checkpoint_seconds=5 --run_dir="$1" </dev/null &
+    until ((updates > 0)) && compgen -G "$1/checkpoints/*.safetensors" >/dev/null; do
+        ((SECONDS < end)) ||
+            give_up 'not ok' "no checkpoint: $(tail -n 3 "$work/log")"
         sleep 0.2
         updates=$(tail -n 1 "$1/progress.csv" 2>/dev/null | cut -d, -f2)
         [[ $updates =~ ^[0-9]+$ ]] || updates=0
