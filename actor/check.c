@@ -112,6 +112,23 @@ static int name_task(struct config *config, char *why, size_t n) {
     return config_set(config, "task", name, why, n);
 }
 
+/* What actions are scaled to: equal neighbours in one. */
+static void print_ranges(const struct env_spec *spec) {
+    size_t shown = 0;
+    for (size_t i = 0, n; i < spec->act_dim; i += n) {
+        const double *range = env_range(spec, i);
+        for (n = 1; i + n < spec->act_dim; n++)
+            if (memcmp(env_range(spec, i + n), range, 2 * sizeof(*range)) != 0)
+                break;
+        if (++shown > NAMED) {
+            printf(" ...");
+            return;
+        }
+        printf("%s[%g, %g]", i > 0 ? "   " : "", range[0], range[1]);
+        if (n > 1) printf(" x %zu", n);
+    }
+}
+
 static void print_spec(const struct check *c) {
     const struct rollout *r = &c->rollout;
     const char *rewarded = r->spec.rewarded;
@@ -120,6 +137,8 @@ static void print_spec(const struct check *c) {
     printf("%-10s observation %zu   action %zu   horizon %" PRIu64, "spec",
            r->spec.obs_dim, r->spec.act_dim, r->spec.horizon);
     if (r->spec.hash != 0) printf("   hash %016" PRIx64, r->spec.hash);
+    printf("\n%-10s ", "actions");
+    print_ranges(&r->spec);
     printf("\n%-10s %s\n", "rewarded", rewarded);
 }
 

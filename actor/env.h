@@ -29,6 +29,9 @@ struct env_spec {
         n_stats; /* numbers that an episode ends with, ENV_MAX_STATS at most */
     const char *stat_names[ENV_MAX_STATS]; /* as long as the model */
     const char *rewarded; /* own tasks: in one line, else NULL; likewise */
+    /* (act_dim, 2) low, high of each motor, which env_scale() brings actions
+     * to; NULL: the task takes them in [-1, 1] as they are; likewise */
+    const double *action_range;
     uint64_t hash; /* of what actors of one run must have alike and what this
                       program does not hold itself: the MJCF files, the
                       description, the shared object; 0: nothing */
@@ -86,6 +89,11 @@ struct env_class {
     void (*scene)(const void *state, struct env_scene *scene);
     const char *drawing;
 };
+
+/* An action of [-1, 1] in a motor's range: low, high. */
+double env_scale(const double range[2], double a);
+/* Of action i: the task's, or -1, 1. */
+const double *env_range(const struct env_spec *spec, size_t i);
 
 /* By name, or NULL. */
 const struct env_class *env_find(const char *name);

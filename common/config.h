@@ -131,6 +131,7 @@ struct config {
     char compose[CONFIG_PATH_LEN * 4]; /* learner: RUN:RUN... whose Q functions' mean is sampled */
     char import[CONFIG_PATH_LEN * 4]; /* replay: RUN:RUN... whose rings are copied into ours */
     int progress;                     /* enum config_progress on stdout, auto */
+    bool tensorboard;                 /* learner: event files in RUN/tensorboard, true */
     bool idle_priority;               /* actor: SCHED_IDLE */
     char models[CONFIG_PATH_LEN];     /* actor: folder of the MJCF files; "": the built-in path */
     char model[CONFIG_PATH_LEN];      /* actor: MJCF file in the place of a MuJoCo task's own; "": its own */
@@ -142,7 +143,9 @@ struct config {
 
     /* softq-actor --evaluate RUN: local */
     char evaluate[CONFIG_PATH_LEN];   /* RUN; "": act */
-    char checkpoint[CONFIG_PATH_LEN]; /* file of it to play; "": the newest */
+    char checkpoint[CONFIG_PATH_LEN]; /* file of it to play, or export; "": the newest */
+    char export[CONFIG_PATH_LEN];     /* actor: RUN whose networks to write for other programs, exit */
+    char out[CONFIG_PATH_LEN];        /* folder for them; "": RUN/export */
     uint64_t episodes;                /* 100 */
     bool random_policy;               /* evaluate uniform random actions instead */
     char traces[CONFIG_PATH_LEN];     /* FILE.csv: episode,step,x,y,reward */
@@ -172,8 +175,8 @@ void config_defaults(struct config *config);
  *
  * Every program accepts every option. Before all --config files comes
  * RUN/config.ini where the command line means a run that is there already:
- * --evaluate=RUN (actor), and --run_dir=RUN with a RUN/state (learner: it
- * resumes). An empty run_dir becomes the RUN of --evaluate=RUN or --join=RUN.
+ * --evaluate=RUN and --export=RUN (actor), and --run_dir=RUN with a RUN/state (learner: it
+ * resumes). An empty run_dir becomes the RUN of --evaluate=RUN, --export=RUN or --join=RUN.
  * Names the log (softq-actor ...) and sets its level.
  *
  * Returns 0, or -EINVAL after one log_error that names the option, the value

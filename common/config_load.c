@@ -248,6 +248,7 @@ static void find_base(const struct line *line, char *path, size_t n) {
     path[0] = '\0';
     if (line->program == CONFIG_ACTOR) {
         run = last_value(line, "evaluate");
+        if (*run == '\0') run = last_value(line, "export");
     } else if (line->program == CONFIG_LEARNER) {
         run = last_value(line, "run_dir");
         snprintf(state, sizeof(state), "%s/state", run);
@@ -276,6 +277,7 @@ static int apply(struct config *config, struct line *line) {
     if (config->run_dir[0] == '\0') {
         const bool run = strstr(config->join, "://") == NULL;
         const char *from = config->evaluate[0] != '\0' ? config->evaluate
+                           : config->export[0] != '\0' ? config->export
                            : run                       ? config->join
                                                        : "";
         snprintf(config->run_dir, sizeof(config->run_dir), "%s", from);

@@ -36,7 +36,8 @@ struct progress_now learner_now(const struct learner *learner) {
     struct progress_now now = {
         .seconds = learner_seconds(learner),
         .updates = learner->updates,
-        .steps = (uint64_t)limiter_inserted(&learner->limiter)};
+        .steps = (uint64_t)limiter_inserted(&learner->limiter),
+        .wall = progress_wall()};
     for (size_t i = 0; i < learner->registry.n_shards; i++) {
         const struct registry_shard *shard = &learner->registry.shards[i];
         if (shard->state != WIRE_SHARD_LISTED) continue;

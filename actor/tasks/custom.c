@@ -235,6 +235,7 @@ static void fill_spec(struct custom *c, struct env_spec *spec) {
                               .act_dim = (size_t)c->base->m->nu,
                               .horizon = c->base->horizon,
                               .rewarded = c->rewarded,
+                              .action_range = c->base->m->actuator_ctrlrange,
                               .hash = hash};
     // what each term of the reward earned in the episode
     for (size_t i = 0; i < c->recipe.n_terms && i < ENV_MAX_STATS; i++)

@@ -67,6 +67,7 @@ static int quadruped_load(const struct env_class *class, void **model,
         .horizon = shared->horizon,
         .n_stats = 1,
         .stat_names = {"net_displacement"}, // m, from the start to the end
+        .action_range = m->actuator_ctrlrange,
         .hash = shared->hash,
     };
     if (target_of(m) < 0) return 0;

@@ -76,6 +76,7 @@ int robot_load(void **model, struct env_spec *spec, const struct robot *robot,
         .horizon = shared->horizon,
         .n_stats = 1,
         .stat_names = {robot->stat},
+        .action_range = shared->m->actuator_ctrlrange,
         .hash = shared->hash,
     };
     return 0;

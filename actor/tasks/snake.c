@@ -36,6 +36,7 @@ static int snake_load(const struct env_class *class, void **model,
         .n_stats = 2,
         // m, of the centre of mass along x; 1: beyond the line
         .stat_names = {"max_forward", "crossed"},
+        .action_range = m->actuator_ctrlrange,
         .hash = shared->hash,
     };
     return 0;
