@@ -88,14 +88,15 @@ void dialogue_welcome_all(struct learner *learner) {
 /* The first Hello of a process. */
 static void on_newcomer(struct learner *learner,
                         const struct wire_message *message,
-                        const struct registry_peer *peer) {
+                        struct registry_peer *peer, const char *key) {
     log_info("%s %s is here (rank %" PRIu64 ")", wire_role_name(peer->role),
              peer->name, peer->rank);
     if (strcmp(message->hello.build, config_version()) != 0) {
         log_warn("%s is of version %s, this is %s", peer->name,
                  message->hello.build, config_version());
     }
-    if (peer->rank >= learner->saver.state_names) saver_state(learner);
+    const bool bound = registry_bind_name(peer, key);
+    if (bound || peer->rank >= learner->saver.state_names) saver_state(learner);
 }
 
 /*
@@ -408,6 +409,40 @@ static bool crowded(const struct learner *learner,
     return here >= learner->max_peers;
 }
 
+/* Is the sender who its name says, and not too eager? Else refused, if that
+ * does not cost more than it is worth. */
+static bool admits(struct learner *learner, const struct link_route *from,
+                   const struct wire_message *message) {
+    const char *key = learner->server.peer_key;
+    const char *host = learner->server.peer_address;
+    if (message->type == WIRE_HELLO &&
+        !hello_rate_take(&learner->hello_rate, key[0] != '\0' ? key : host,
+                         uv_now(learner->loop))) {
+        return false; // it asks again
+    }
+    if (registry_name_is(&learner->registry, message->name, key)) return true;
+    learner->guard.counters.messages++;
+    refuse(learner, from, message, WIRE_CODE_FINAL,
+           "the name %s belongs to another key in this run: give another "
+           "--name",
+           message->name);
+    return false;
+}
+
+void dialogue_keys_changed(struct guard *guard) {
+    struct learner *learner = guard->data;
+    for (size_t i = 0; i < learner->registry.n_peers; i++) {
+        struct registry_peer *peer = learner->registry.peers[i];
+        if (!peer->here || peer->key[0] == '\0') continue;
+        const struct allowed_entry *entry =
+            allowed_find(&guard->allowed, peer->key);
+        if (entry != NULL && (entry->roles & 1u << peer->role) != 0) continue;
+        log_warn("%s %s goes: its key is not allowed to be one any more",
+                 wire_role_name(peer->role), peer->name);
+        peer->here = false;
+    }
+}
+
 void dialogue_on_message(struct link_server *server,
                          const struct link_route *from,
                          const struct wire_message *message) {
@@ -416,6 +451,7 @@ void dialogue_on_message(struct link_server *server,
         on_status(learner, from);
         return;
     }
+    if (!admits(learner, from, message)) return;
     const char *why = NULL;
     if (learner->config.lockstep && !lockstep_admits(learner, message, &why)) {
         if (why != NULL) {
@@ -447,7 +483,7 @@ void dialogue_on_message(struct link_server *server,
                                &(struct wire_message){.type = WIRE_HEARTBEAT});
         return;
     case REGISTRY_NEW:
-        on_newcomer(learner, message, peer);
+        on_newcomer(learner, message, peer, server->peer_key);
         break;
     case REGISTRY_AGAIN:
     case REGISTRY_CURRENT:

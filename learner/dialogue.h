@@ -27,6 +27,8 @@ void dialogue_topology(struct learner *learner);
 void dialogue_heartbeats(struct learner *learner);
 /* Parameters for those who asked before there were any, or too fast. */
 void dialogue_serve_waiting(struct learner *learner);
+/* guard.on_reload: whose key is not allowed any more gets nothing any more. */
+void dialogue_keys_changed(struct guard *guard);
 /* Stop to all. */
 void dialogue_stop(struct learner *learner, const char *reason);
 

@@ -11,6 +11,7 @@
 #include "common/rng.h"
 #include "learner/checkpoint.h"
 #include "learner/feed.h"
+#include "learner/hello_rate.h"
 #include "learner/limiter.h"
 #include "learner/lockstep.h"
 #include "learner/origin.h"
@@ -54,6 +55,8 @@ struct learner {
     size_t options_len;
 
     /* conversation */
+    struct guard guard; /* before every socket, and after it */
+    struct hello_rate hello_rate;
     struct link_server server;
     struct lifecycle life;
     uv_timer_t tick, heartbeat;

@@ -63,6 +63,12 @@ static void print_learning(const struct learner *l, FILE *out) {
             l->saver.written, l->saver.failed, l->saver.newest);
     fprintf(out, "refused %" PRIu64 "\nbad_messages %" PRIu64 "\n", l->refused,
             l->server.bad);
+    fprintf(out,
+            "keys_admitted %" PRIu64 "\nkeys_refused %" PRIu64
+            "\nkeys_messages_refused %" PRIu64 "\nhellos_over_rate %" PRIu64
+            "\n",
+            l->guard.counters.admitted, l->guard.counters.refused,
+            l->guard.counters.messages, l->hello_rate.over);
     for (size_t i = 0; i < LEARNER_AGES; i++) {
         // bucket i: ages in [2^(i-1), 2^i), the first one 0
         fprintf(out, "staleness_%u %" PRIu64 "\n", i == 0 ? 0u : 1u << (i - 1),
@@ -137,10 +143,15 @@ struct query {
 
 static void on_again(uv_timer_t *timer) {
     struct query *query = timer->data;
-    if (query->asked++ == 5) {
-        log_error("%s: no answer within 5 s; it has ended, or is of another "
-                  "host: its log says (RUN/logs/learner.log)",
-                  query->whom);
+    const char *key = link_client_key_refused(&query->client);
+    if (query->asked++ == 5 || (key != NULL && query->asked > 1)) {
+        if (key != NULL) {
+            log_error("%s: %s", query->whom, key);
+        } else {
+            log_error("%s: no answer within 5 s; it has ended, or is of "
+                      "another host: its log says (RUN/logs/learner.log)",
+                      query->whom);
+        }
         lifecycle_close_all(timer->loop);
         return;
     }
@@ -175,14 +186,19 @@ int status_query(const struct config *config) {
         }
     }
     struct query query = {.whom = config->status, .exit_status = EXIT_REFUSED};
-    if (link_self_init(&query.self, "observer", config->name) != 0) {
+    struct keys keys = {0};
+    if (link_self_init(&query.self, "observer", config->name) != 0 ||
+        (strncmp(address, "tcp://", 6) == 0 &&
+         keys_load(&keys, config->keys) != 0)) {
         return EXIT_REFUSED;
     }
     uv_loop_t loop;
     void *zmq = zmq_ctx_new();
     if (zmq == NULL || uv_loop_init(&loop) != 0) return EXIT_CRASH;
-    query.client = (struct link_client){
-        .self = &query.self, .on_message = on_answer, .data = &query};
+    query.client = (struct link_client){.self = &query.self,
+                                        .on_message = on_answer,
+                                        .data = &query,
+                                        .keys = &keys};
     int rc = link_client_start(&query.client, &loop, zmq, address, 8);
     if (rc == 0) {
         uv_timer_init(&loop, &query.again);
@@ -194,5 +210,6 @@ int status_query(const struct config *config) {
     link_client_finish(&query.client, 0);
     uv_loop_close(&loop);
     zmq_ctx_term(zmq);
+    keys_finish(&keys);
     return query.exit_status;
 }

@@ -99,9 +99,10 @@ static void a_stranger_must_say_hello(void **state) {
     struct registry_peer *peer;
     assert_int_equal(beat("a", 1, &peer), REGISTRY_UNKNOWN);
     assert_null(peer);
-    assert_int_equal(registry_known_name(&registry, "b", WIRE_ACTOR), 0);
+    assert_int_equal(registry_known_name(&registry, "b", WIRE_ACTOR, ""), 0);
     assert_int_equal(beat("b", 1, &peer), REGISTRY_UNKNOWN);
-    assert_int_equal(registry_known_name(&registry, "b", WIRE_ACTOR), -EEXIST);
+    assert_int_equal(registry_known_name(&registry, "b", WIRE_ACTOR, ""),
+                     -EEXIST);
 }
 
 /* An actor forgotten for its silence is back with its next message. */
@@ -187,8 +188,8 @@ static void a_remembered_shard_returns_or_is_dead(void **state) {
         .index = 0, .address = "ipc://x", .incarnation = 1};
     const struct wire_shard one = {
         .index = 1, .address = "ipc://y", .incarnation = 2};
-    assert_int_equal(registry_known_name(&registry, "s", WIRE_SHARD), 0);
-    assert_int_equal(registry_known_name(&registry, "t", WIRE_SHARD), 0);
+    assert_int_equal(registry_known_name(&registry, "s", WIRE_SHARD, ""), 0);
+    assert_int_equal(registry_known_name(&registry, "t", WIRE_SHARD, ""), 0);
     assert_int_equal(registry_known_shard(&registry, &zero, 0), 0);
     assert_int_equal(registry_known_shard(&registry, &one, 1), 0);
     assert_int_equal(registry_known_shard(&registry, &one, 1), -EEXIST);

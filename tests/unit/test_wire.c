@@ -64,6 +64,7 @@ static void assert_same_topology(const struct wire_topology *x,
         assert_string_equal(x->shards[i].address, y->shards[i].address);
         assert_true(x->shards[i].incarnation == y->shards[i].incarnation);
         assert_int_equal(x->shards[i].state, y->shards[i].state);
+        assert_string_equal(x->shards[i].key, y->shards[i].key);
     }
 }
 
