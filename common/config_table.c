@@ -326,6 +326,9 @@ const struct config_option config_table[] = {
     {FIELD(make_keys), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN, "",
      .help = "softq-learner: make a pair of keys in this folder, print the "
              "public one, and exit (deploy/keys.sh new)"},
+    {FIELD(check_keys), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN, "",
+     .help = "softq-learner: look at this folder of keys, or file of allowed "
+             "ones, and exit (deploy/keys.sh check)"},
     {FIELD(print_config), CONFIG_BOOL, CONFIG_OF_EVALUATION, OWN | PEERS,
      "false", .help = "print the effective configuration and exit"},
 };

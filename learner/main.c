@@ -39,18 +39,21 @@ static int make_keys(const char *folder) {
     return fflush(stdout) == 0 ? EXIT_FINISHED : EXIT_CRASH;
 }
 
+static int check_keys(const char *path) {
+    return keys_check(path) == 0 ? EXIT_FINISHED : EXIT_REFUSED;
+}
+
 int main(int argc, char **argv) {
     struct learner *learner = calloc(1, sizeof(*learner));
     if (learner == NULL) return EXIT_CRASH;
     int status = EXIT_REFUSED;
     const struct config *config = &learner->config;
     if (config_load(&learner->config, CONFIG_LEARNER, argc, argv) == 0) {
-        if (config->make_keys[0] != '\0') {
-            status = make_keys(config->make_keys);
-        } else {
-            status = config->status[0] != '\0' ? status_query(config)
-                                               : serve(learner);
-        }
+        status = config->make_keys[0] != '\0' ? make_keys(config->make_keys)
+                 : config->check_keys[0] != '\0'
+                     ? check_keys(config->check_keys)
+                 : config->status[0] != '\0' ? status_query(config)
+                                             : serve(learner);
     }
     free(learner);
     return status;

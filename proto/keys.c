@@ -144,13 +144,11 @@ void keys_learner(struct keys *keys, const struct allowed *allowed) {
              named ? allowed->list[allowed->learner].key : "");
 }
 
-int keys_allowed(const struct keys *keys, struct allowed *allowed, char *why,
-                 size_t n) {
-    char path[sizeof(keys->folder) + 16];
+static int read_allowed(struct allowed *allowed, const char *path, char *why,
+                        size_t n) {
     *allowed = (struct allowed){.learner = -1};
-    int rc = path_of(path, sizeof(path), keys->folder, "allowed");
-    FILE *in = rc == 0 ? fopen(path, "re") : NULL;
-    if (rc == 0 && in == NULL) rc = -errno;
+    FILE *in = fopen(path, "re");
+    int rc = in == NULL ? -errno : 0;
     char *text = rc == 0 ? malloc(MOST_ALLOWED) : NULL;
     if (rc == 0 && text == NULL) rc = -ENOMEM;
     if (rc != 0) {
@@ -173,6 +171,37 @@ int keys_allowed(const struct keys *keys, struct allowed *allowed, char *why,
     }
     free(text);
     if (in != NULL) fclose(in);
+    return rc;
+}
+
+int keys_allowed(const struct keys *keys, struct allowed *allowed, char *why,
+                 size_t n) {
+    char path[sizeof(keys->folder) + 16];
+    (void)path_of(path, sizeof(path), keys->folder, "allowed");
+    return read_allowed(allowed, path, why, n);
+}
+
+int keys_check(const char *path) {
+    struct keys keys = {0};
+    struct allowed allowed;
+    struct stat info;
+    char why[512];
+    const bool folder = stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+    int rc = folder ? keys_load(&keys, path) : 0;
+    keys_finish(&keys);
+    if (rc != 0) return rc;
+    if (folder) strcpy(keys.folder, path); // keys_load() has measured it
+    rc = folder ? keys_allowed(&keys, &allowed, why, sizeof(why))
+                : read_allowed(&allowed, path, why, sizeof(why));
+    if (rc == 0 && folder && allowed.learner < 0) {
+        rc = -ENOKEY;
+        snprintf(why, sizeof(why),
+                 "no line of %s/allowed has the role learner: nobody would "
+                 "know which key is the learner's",
+                 path);
+    }
+    if (rc != 0) log_error("%s", why);
+    allowed_finish(&allowed);
     return rc;
 }
 

@@ -42,6 +42,12 @@ void keys_learner(struct keys *keys, const struct allowed *allowed);
  */
 int keys_make(const char *folder, char public[WIRE_KEY_LEN]);
 
+/*
+ * Is a keys folder in order, with a learner in its list; or is a file a list as
+ * allowed would be? 0, or a negative errno after one log_error.
+ */
+int keys_check(const char *path);
+
 /* Forget the secret. */
 void keys_finish(struct keys *keys);
 
