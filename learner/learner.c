@@ -271,7 +271,7 @@ static int start_timers(struct learner *learner) {
     return rc != 0 ? opening_refuse("event loop", rc) : 0;
 }
 
-/* Before any socket of ours. */
+/* Before any socket of ours, and before a run is made in vain. */
 static int start_guard(struct learner *learner) {
     struct guard *guard = &learner->guard;
     guard->on_reload = dialogue_keys_changed;
@@ -297,9 +297,9 @@ int learner_start(struct learner *learner, uv_loop_t *loop, void *zmq) {
     learner->lock = -1;
     const size_t files = lifecycle_raise_fd_limit() / 10 * 9;
     learner->max_peers = files > OWN_FILES ? files - OWN_FILES : 1;
-    int status = opening_run(learner);
+    int status = start_guard(learner);
+    if (status == 0) status = opening_run(learner);
     if (status == 0) status = start_timers(learner);
-    if (status == 0) status = start_guard(learner);
     if (status == 0) status = bind_server(learner);
     if (status == 0 && learner->registry.spec.obs_dim > 0) {
         status = cycle_start(learner, learner->registry.spec);

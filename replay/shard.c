@@ -367,6 +367,8 @@ int shard_start(struct shard *shard, uv_loop_t *loop, void *zmq) {
         return EXIT_REFUSED;
     int rc = join_check(config);
     if (rc != 0) return rc; /* before a folder of a wrong name is made */
+    if (guard_start(&shard->guard, loop, zmq, config->keys) != 0)
+        return EXIT_REFUSED;
     rc = rundir_create(config->run_dir);
     if (rc != 0) {
         log_error("run_dir %s: %s", config->run_dir, strerror(-rc));
@@ -381,8 +383,6 @@ int shard_start(struct shard *shard, uv_loop_t *loop, void *zmq) {
         log_error("start: %s", uv_strerror(rc));
         return EXIT_CRASH;
     }
-    if (guard_start(&shard->guard, loop, zmq, config->keys) != 0)
-        return EXIT_REFUSED;
     rc = serve(shard);
     return rc == 0 ? join_start(shard) : rc;
 }
