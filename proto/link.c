@@ -248,6 +248,7 @@ static void on_handshakes(struct sockpoll *poll) {
         case LINK_HANDSHAKE_NONE:
             return;
         case LINK_HANDSHAKE_DONE:
+        case LINK_HANDSHAKE_ABSENT:
         case LINK_HANDSHAKE_REFUSED: /* the guard has said so */
             break;
         case LINK_HANDSHAKE_MISMATCH:

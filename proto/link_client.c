@@ -141,6 +141,7 @@ const char *link_client_key_refused(struct link_client *client) {
                     : NULL;
     case LINK_HANDSHAKE_NONE:
     case LINK_HANDSHAKE_DONE:
+    case LINK_HANDSHAKE_ABSENT:
         break;
     }
     return NULL;

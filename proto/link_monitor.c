@@ -13,7 +13,8 @@
 enum {
     EVENTS =
         ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
-        ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH
+        ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
+        ZMQ_EVENT_CLOSED
 };
 
 void *link_monitor_new(void *zmq, void *sock) {
@@ -40,6 +41,8 @@ static enum link_handshake meaning(uint16_t event, uint32_t value) {
     switch (event) {
     case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
         return LINK_HANDSHAKE_DONE;
+    case ZMQ_EVENT_CLOSED: // an attempt to connect
+        return LINK_HANDSHAKE_ABSENT;
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
         return LINK_HANDSHAKE_REFUSED;
     case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:

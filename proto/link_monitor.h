@@ -14,6 +14,7 @@ enum link_handshake {
     LINK_HANDSHAKE_MISMATCH, /* one side uses keys, the other does not */
     LINK_HANDSHAKE_CUT,      /* the other side hung up in the middle */
     LINK_HANDSHAKE_BROKEN,   /* the other side's bytes are wrong */
+    LINK_HANDSHAKE_ABSENT,   /* there was none: nobody listens there */
 };
 
 /* Watch sock, before it binds or connects. Returns the socket that events come

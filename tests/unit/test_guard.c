@@ -143,6 +143,18 @@ static void say(struct world *w, const struct wire_message *message) {
     assert_int_equal(link_client_send(&w->b->client, message), 0);
 }
 
+static void on_poll_closed(struct sockpoll *poll) {
+    (void)poll;
+}
+
+/* While the loop goes on; the guard stays. */
+static void close_server(struct world *w) {
+    sockpoll_stop(&w->b->server.poll, on_poll_closed);
+    sockpoll_stop(&w->b->server.monitor_poll, on_poll_closed);
+    link_bench_run_for(w->b, 20);
+    link_server_finish(&w->b->server, 0);
+}
+
 /* It knocks for a while, and nothing reaches the handler. */
 static void knocks_in_vain(struct world *w, const char *words) {
     const int before = w->b->served;
@@ -193,6 +205,10 @@ static void a_wrong_server_key_does_not_connect(void **state) {
     knocks_in_vain(w, "does not have the key");
     assert_true(w->guard.counters.refused > 0);
     assert_int_equal(w->guard.counters.admitted, 0);
+    /* when nobody is there any more, it is no matter of keys */
+    close_server(w);
+    link_bench_run_for(w->b, 800);
+    assert_null(link_client_key_refused(&w->b->client));
 }
 
 /* Who has keys does not talk to a server without. */
@@ -220,6 +236,14 @@ static void a_removed_key_is_out_at_once(void **state) {
     assert_non_null(strstr(w->b->refused.reason, "(any more)"));
     assert_int_equal(w->guard.counters.messages, 5);
     assert_int_equal(w->guard.counters.admitted, 1); /* the same connection */
+
+    /* its bytes are not even looked at */
+    w->b->until = w->b->heard + 1;
+    assert_int_equal(zmq_send(w->b->client.sock, "nonsense", 8, 0), 8);
+    link_bench_run_until(w->b, link_bench_heard_all);
+    assert_int_equal(w->b->refused.code, WIRE_CODE_KEY);
+    assert_int_equal(w->guard.counters.messages, 6);
+    assert_int_equal(w->b->server.bad, 0);
 
     allow_all_but_the_stranger(w);
     raise(SIGHUP);
