@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "learner/cycle.h"
+#include "learner/door.h"
 #include "learner/host.h"
 #include "learner/learner.h"
 #include "learner/status.h"
@@ -22,11 +23,9 @@ void dialogue_send(struct learner *learner, const struct registry_peer *peer,
     }
 }
 
-/* In words why a message was not accepted. */
-static void __attribute__((format(printf, 5, 6)))
-refuse(struct learner *learner, const struct link_route *to,
-       const struct wire_message *message, enum wire_refusal code,
-       const char *format, ...) {
+void dialogue_refuse(struct learner *learner, const struct link_route *to,
+                     const struct wire_message *message, enum wire_refusal code,
+                     const char *format, ...) {
     struct wire_message answer = {
         .type = WIRE_REFUSED,
         .refused = {.about = message->type, .code = code}};
@@ -121,8 +120,8 @@ static void on_hello(struct learner *learner, const struct link_route *from,
                      const struct wire_message *message,
                      struct registry_peer *peer) {
     if (peer->role == WIRE_SHARD && peer->endpoint[0] == '\0') {
-        refuse(learner, from, message, WIRE_CODE_FINAL,
-               "a shard must say where it is bound");
+        dialogue_refuse(learner, from, message, WIRE_CODE_FINAL,
+                        "a shard must say where it is bound");
         return;
     }
     if (peer->role == WIRE_SHARD) place_shard(learner, peer);
@@ -136,13 +135,13 @@ static void on_ready(struct learner *learner, const struct link_route *from,
     struct registry *registry = &learner->registry;
     char why[200];
     if (peer->role != WIRE_ACTOR && peer->role != WIRE_EVALUATOR) {
-        refuse(learner, from, message, WIRE_CODE_FINAL,
-               "only an actor has a task");
+        dialogue_refuse(learner, from, message, WIRE_CODE_FINAL,
+                        "only an actor has a task");
         return;
     }
     if (!registry_fits(registry, learner->config.task, ready, why,
                        sizeof(why))) {
-        refuse(learner, from, message, WIRE_CODE_FINAL, "%s", why);
+        dialogue_refuse(learner, from, message, WIRE_CODE_FINAL, "%s", why);
         return;
     }
     const bool begins = registry->spec.obs_dim == 0;
@@ -198,19 +197,19 @@ static void on_shard_ready(struct learner *learner,
     const struct wire_shard_ready *ready = &message->shard_ready;
     char why[160];
     if (peer->role != WIRE_SHARD) {
-        refuse(learner, from, message, WIRE_CODE_FINAL,
-               "only a shard has a ring");
+        dialogue_refuse(learner, from, message, WIRE_CODE_FINAL,
+                        "only a shard has a ring");
         return;
     }
     if (learner->registry.spec.obs_dim == 0) return; // it asks again
     if (shard_unfit(learner, peer, ready, why, sizeof(why))) {
-        refuse(learner, from, message, WIRE_CODE_FINAL, "%s", why);
+        dialogue_refuse(learner, from, message, WIRE_CODE_FINAL, "%s", why);
         return;
     }
     if (limiter_report(&learner->limiter, ready->ring_id, ready->stored,
                        ready->present, ready->capacity) != 0) {
-        refuse(learner, from, message, WIRE_CODE_FINAL,
-               "this run knows too many rings");
+        dialogue_refuse(learner, from, message, WIRE_CODE_FINAL,
+                        "this run knows too many rings");
         return;
     }
     const uint64_t before = learner->registry.topology;
@@ -222,8 +221,8 @@ static void on_shard_ready(struct learner *learner,
         }
     }
     if (registry_list(&learner->registry, peer, ready) == NULL) {
-        refuse(learner, from, message, WIRE_CODE_FINAL,
-               "%d shards are the most", WIRE_MAX_SHARDS);
+        dialogue_refuse(learner, from, message, WIRE_CODE_FINAL,
+                        "%d shards are the most", WIRE_MAX_SHARDS);
         return;
     }
     limiter_list(&learner->limiter, ready->ring_id, true);
@@ -389,57 +388,10 @@ static void hear(struct learner *learner, const struct link_route *from,
         break;
     default:
         learner->server.bad++;
-        refuse(learner, from, message, WIRE_CODE_OTHER,
-               "the learner takes no %s", wire_type_name(message->type));
+        dialogue_refuse(learner, from, message, WIRE_CODE_OTHER,
+                        "the learner takes no %s",
+                        wire_type_name(message->type));
         break;
-    }
-}
-
-/* No room for one more? Whoever is here stays, also as a new process. */
-static bool crowded(const struct learner *learner,
-                    const struct wire_message *hello) {
-    const struct registry *registry = &learner->registry;
-    size_t here = 0;
-    for (size_t i = 0; i < registry->n_peers; i++) {
-        const struct registry_peer *peer = registry->peers[i];
-        if (!peer->here) continue;
-        if (strcmp(peer->name, hello->name) == 0) return false;
-        here++;
-    }
-    return here >= learner->max_peers;
-}
-
-/* Is the sender who its name says, and not too eager? Else refused, if that
- * does not cost more than it is worth. */
-static bool admits(struct learner *learner, const struct link_route *from,
-                   const struct wire_message *message) {
-    const char *key = learner->server.peer_key;
-    const char *host = learner->server.peer_address;
-    if (message->type == WIRE_HELLO &&
-        !hello_rate_take(&learner->hello_rate, key[0] != '\0' ? key : host,
-                         uv_now(learner->loop))) {
-        return false; // it asks again
-    }
-    if (registry_name_is(&learner->registry, message->name, key)) return true;
-    learner->guard.counters.messages++;
-    refuse(learner, from, message, WIRE_CODE_FINAL,
-           "the name %s belongs to another key in this run: give another "
-           "--name",
-           message->name);
-    return false;
-}
-
-void dialogue_keys_changed(struct guard *guard) {
-    struct learner *learner = guard->data;
-    for (size_t i = 0; i < learner->registry.n_peers; i++) {
-        struct registry_peer *peer = learner->registry.peers[i];
-        if (!peer->here || peer->key[0] == '\0') continue;
-        const struct allowed_entry *entry =
-            allowed_find(&guard->allowed, peer->key);
-        if (entry != NULL && (entry->roles & 1u << peer->role) != 0) continue;
-        log_warn("%s %s goes: its key is not allowed to be one any more",
-                 wire_role_name(peer->role), peer->name);
-        peer->here = false;
     }
 }
 
@@ -451,30 +403,23 @@ void dialogue_on_message(struct link_server *server,
         on_status(learner, from);
         return;
     }
-    if (!admits(learner, from, message)) return;
+    if (!door_admits(learner, from, message)) return;
     const char *why = NULL;
     if (learner->config.lockstep && !lockstep_admits(learner, message, &why)) {
         if (why != NULL) {
-            refuse(learner, from, message, WIRE_CODE_OTHER, "%s", why);
+            dialogue_refuse(learner, from, message, WIRE_CODE_OTHER, "%s", why);
         }
-        return;
-    }
-    if (message->type == WIRE_HELLO && crowded(learner, message)) {
-        refuse(learner, from, message, WIRE_CODE_FINAL,
-               "%zu processes are the most: raise the learner's limit of open "
-               "files (ulimit -n)",
-               learner->max_peers);
         return;
     }
     struct registry_peer *peer;
     switch (registry_heard(&learner->registry, message, from, &peer)) {
     case REGISTRY_OLD:
-        refuse(learner, from, message, WIRE_CODE_OLDER,
-               "a newer process has taken the name %s", message->name);
+        dialogue_refuse(learner, from, message, WIRE_CODE_OLDER,
+                        "a newer process has taken the name %s", message->name);
         return;
     case REGISTRY_FULL:
-        refuse(learner, from, message, WIRE_CODE_FINAL,
-               "this run knows too many names");
+        dialogue_refuse(learner, from, message, WIRE_CODE_FINAL,
+                        "this run knows too many names");
         return;
     case REGISTRY_UNKNOWN:
         // it knew the learner before us: our heartbeat shows it that we are

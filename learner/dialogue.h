@@ -19,6 +19,12 @@ void dialogue_on_message(struct link_server *server,
 void dialogue_send(struct learner *learner, const struct registry_peer *peer,
                    const struct wire_message *message);
 
+/* In words why a message was not accepted: sent, counted, logged. */
+void dialogue_refuse(struct learner *learner, const struct link_route *to,
+                     const struct wire_message *message, enum wire_refusal code,
+                     const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+
 /* Ranks reached the disk: welcome those who wait for it. */
 void dialogue_welcome_all(struct learner *learner);
 /* The topology changed: tell everybody. */
@@ -27,8 +33,6 @@ void dialogue_topology(struct learner *learner);
 void dialogue_heartbeats(struct learner *learner);
 /* Parameters for those who asked before there were any, or too fast. */
 void dialogue_serve_waiting(struct learner *learner);
-/* guard.on_reload: whose key is not allowed any more gets nothing any more. */
-void dialogue_keys_changed(struct guard *guard);
 /* Stop to all. */
 void dialogue_stop(struct learner *learner, const char *reason);
 

@@ -12,6 +12,7 @@
 #include "common/rundir.h"
 #include "learner/cycle.h"
 #include "learner/dialogue.h"
+#include "learner/door.h"
 #include "learner/host.h"
 #include "learner/opening.h"
 
@@ -274,7 +275,7 @@ static int start_timers(struct learner *learner) {
 /* Before any socket of ours, and before a run is made in vain. */
 static int start_guard(struct learner *learner) {
     struct guard *guard = &learner->guard;
-    guard->on_reload = dialogue_keys_changed;
+    guard->on_reload = door_keys_changed;
     guard->data = learner;
     if (guard_start(guard, learner->loop, learner->zmq, learner->config.keys) !=
         0) {

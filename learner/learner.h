@@ -31,6 +31,7 @@
  *   opening.c   how it starts from the run directory
  *   learner.c   its address, its timers, its end
  *   dialogue.c  what is answered to each message
+ *   door.c      whose message comes that far
  *   cycle.c     from listed shards to minibatches to updates to parameters
  *   lockstep.c  the same in strict turns, for runs that repeat bit for bit
  *   saver.c     RUN/state and checkpoints, written on libuv's pool
