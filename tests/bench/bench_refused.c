@@ -8,9 +8,10 @@
  *
  * KEYS: the honest peer's folder. PID: the server's, whose processor time is
  * read. KIND: key (unknown, the default), none (no keys), wrong (another
- * server's). Prints, for SECONDS without strangers and SECONDS with them, the
- * handshakes a second that the server refused, its share of a core, and p50,
- * p99 and the largest of the honest answers' times in ms.
+ * server's), hello (an allowed peer says Hello RATE times a second instead,
+ * always under another name). Prints, for SECONDS without strangers and SECONDS
+ * with them, the handshakes a second that the server refused, its share of a
+ * core, and p50, p99 and the largest of the honest answers' times in ms.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +36,8 @@ struct bench {
     char kind;
     struct keys keys;
     struct link_self self;
-    struct link_client client;
+    struct link_client client, hammer;
+    struct link_self hammer_self;
     uv_timer_t ask, end, knock;
     void *strangers[MOST_PEERS];
     double due;                   /* connections */
@@ -95,6 +97,14 @@ static void *stranger(struct bench *b) {
     return sock;
 }
 
+static void hammer(struct bench *b) {
+    struct link_self *self = &b->hammer_self;
+    snprintf(self->name, sizeof(self->name), "hammer-%d", b->turn++);
+    (void)link_client_send(
+        &b->hammer, &(struct wire_message){.type = WIRE_HELLO,
+                                           .hello = {.role = WIRE_ACTOR}});
+}
+
 /* Each in turn hangs up and comes again, as many as are due by now. */
 static void on_knock(uv_timer_t *timer) {
     struct bench *b = timer->data;
@@ -102,6 +112,10 @@ static void on_knock(uv_timer_t *timer) {
     b->due += 1e-9 * (double)(now - b->knocked_ns) * b->rate;
     b->knocked_ns = now;
     for (; b->due >= 1; b->due -= 1) {
+        if (b->kind == 'h') {
+            hammer(b);
+            continue;
+        }
         void **sock = &b->strangers[b->turn++ % b->peers];
         if (*sock != NULL) zmq_close(*sock);
         *sock = stranger(b);
@@ -179,8 +193,16 @@ static int start(struct bench *b, const char *folder) {
                                      .data = b,
                                      .keys = &b->keys,
                                      .server_key = b->server_key};
+    b->hammer_self = b->self;
+    b->hammer = b->client;
+    b->hammer.self = &b->hammer_self;
     uv_timer_start(&b->ask, on_ask, 0, ASK_MS);
-    return link_client_start(&b->client, &b->loop, b->zmq, b->address, 8);
+    int rc = link_client_start(&b->client, &b->loop, b->zmq, b->address, 8);
+    if (rc == 0) {
+        rc = link_client_start(&b->hammer, &b->loop, b->zmq, b->address,
+                               MOST_PEERS);
+    }
+    return rc;
 }
 
 int main(int argc, char **argv) {
@@ -214,6 +236,7 @@ int main(int argc, char **argv) {
     lifecycle_close_all(&b.loop);
     uv_run(&b.loop, UV_RUN_DEFAULT);
     link_client_finish(&b.client, 0);
+    link_client_finish(&b.hammer, 0);
     uv_loop_close(&b.loop);
     zmq_ctx_term(b.zmq);
     zmq_ctx_term(b.zmq_strangers);
