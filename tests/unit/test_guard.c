@@ -28,7 +28,8 @@ struct world {
 
 /* ---- keys ---- */
 
-static void write_list(struct world *w, const char *format, ...) {
+__attribute__((format(printf, 2, 3))) static void
+write_list(struct world *w, const char *format, ...) {
     char path[128];
     snprintf(path, sizeof(path), "%s/allowed", w->folder[SERVER]);
     FILE *out = fopen(path, "w");
