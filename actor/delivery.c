@@ -324,7 +324,7 @@ void delivery_tick(struct delivery *d) {
         struct delivery_shard *shard = &d->shards[i];
         ask_due(d, shard);
         if (shard->peer == NULL) continue;
-        const char *why = link_client_key_refused(&shard->peer->client);
+        const char *why = link_client_watch(&shard->peer->client);
         if (why != NULL && !shard->dead) complain(d, shard, why);
     }
 }

@@ -418,8 +418,7 @@ static void watch(struct actor *a, uint64_t now) {
     uint64_t heard = a->learner != NULL ? a->learner->last_heard_ms : 0;
     a->silent_ms = heard != a->heard_ms ? 0 : a->silent_ms + counted;
     a->heard_ms = heard;
-    const char *key =
-        a->learner != NULL ? link_client_key_refused(a->learner) : NULL;
+    const char *key = a->learner != NULL ? link_client_watch(a->learner) : NULL;
     if (key != NULL) {
         snprintf(a->obstacle, sizeof(a->obstacle), "%s: %s", a->address, key);
     }

@@ -143,7 +143,7 @@ struct query {
 
 static void on_again(uv_timer_t *timer) {
     struct query *query = timer->data;
-    const char *key = link_client_key_refused(&query->client);
+    const char *key = link_client_watch(&query->client);
     if (query->asked++ == 5 || (key != NULL && query->asked > 1)) {
         if (key != NULL) {
             log_error("%s: %s", query->whom, key);

@@ -143,6 +143,8 @@ struct link_client {
     void (*on_closed)(struct link_client *client);
     struct complaint complaint;
     enum link_handshake handshake; /* how the last one ended */
+    char address[256];
+    uint64_t again_ms; /* uv_now() to connect again at; 0: libzmq does */
 };
 
 /*
@@ -156,11 +158,12 @@ struct link_client {
 int link_client_start(struct link_client *client, uv_loop_t *loop, void *zmq,
                       const char *address, int high_water);
 /*
- * In words why keys keep us out, or NULL: as far as the last handshake tells
- * they do not. Borrowed, constant. Call it some times a minute: it also takes
- * note of handshakes.
+ * Look at how the last handshakes ended, and connect again where libzmq gives
+ * up: it takes a refusal for the last word, but the list may change. Call it
+ * some times a second. Returns in words why keys keep us out, or NULL: as far
+ * as the last handshake tells they do not. Constant text.
  */
-const char *link_client_key_refused(struct link_client *client);
+const char *link_client_watch(struct link_client *client);
 /* As link_server_max_size(). */
 int link_client_max_size(struct link_client *client, size_t bytes);
 /* As link_server_send(). */

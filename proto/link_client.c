@@ -8,6 +8,8 @@
 #include "proto/link_message.h"
 #include "proto/link_socket.h"
 
+enum { AGAIN_MS = 2000 }; /* after a refusal */
+
 int link_client_send(struct link_client *client,
                      const struct wire_message *message) {
     return link_message_send(client->sock, client->self, NULL, message);
@@ -108,6 +110,9 @@ int link_client_start(struct link_client *client, uv_loop_t *loop, void *zmq,
     client->sock = link_socket_new(zmq, ZMQ_DEALER, address, high_water);
     int rc = client->sock == NULL ? -zmq_errno() : 0;
     if (rc == 0) rc = client_unlock(client, zmq, address);
+    if (rc == 0 && strlen(address) >= sizeof(client->address)) {
+        rc = -ENAMETOOLONG;
+    }
     if (rc == 0 && zmq_connect(client->sock, address) != 0) rc = -zmq_errno();
     if (rc == 0) {
         rc = sockpoll_start(&client->poll, loop, client->sock,
@@ -116,14 +121,39 @@ int link_client_start(struct link_client *client, uv_loop_t *loop, void *zmq,
     if (rc != 0) {
         say_cannot_connect(client, address, rc);
         if (client->sock != NULL) client_close(client, 0);
+        return rc;
     }
-    return rc;
+    strcpy(client->address, address);
+    return 0;
 }
 
-const char *link_client_key_refused(struct link_client *client) {
+static void connect_again(struct link_client *client) {
+    client->again_ms = 0;
+    (void)zmq_disconnect(client->sock, client->address); // it may be gone
+    if (zmq_connect(client->sock, client->address) != 0) {
+        log_warn("cannot connect to '%s' again: %s", client->address,
+                 zmq_strerror(zmq_errno()));
+    }
+}
+
+/* Of handshakes since the last look; libzmq goes on by itself after some. */
+static void take_note(struct link_client *client, uint64_t now_ms) {
     enum link_handshake next;
     while ((next = link_monitor_next(client->monitor)) != LINK_HANDSHAKE_NONE) {
         client->handshake = next;
+        const bool given_up = next == LINK_HANDSHAKE_REFUSED ||
+                              next == LINK_HANDSHAKE_MISMATCH ||
+                              next == LINK_HANDSHAKE_BROKEN;
+        client->again_ms = given_up ? now_ms + AGAIN_MS : 0;
+    }
+}
+
+const char *link_client_watch(struct link_client *client) {
+    const uint64_t now_ms = uv_now(client->loop);
+    if (client->sock == NULL || client->stopping) return NULL;
+    take_note(client, now_ms);
+    if (client->again_ms != 0 && now_ms >= client->again_ms) {
+        connect_again(client);
     }
     const bool keys = client->keys != NULL;
     switch (client->handshake) {

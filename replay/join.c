@@ -342,7 +342,7 @@ static void look(struct shard *shard, uint64_t now) {
 static void watch(struct shard *shard, uint64_t now) {
     const struct config *config = &shard->config;
     const char *key =
-        shard->learner != NULL ? link_client_key_refused(shard->learner) : NULL;
+        shard->learner != NULL ? link_client_watch(shard->learner) : NULL;
     if (key != NULL) {
         snprintf(shard->obstacle, sizeof shard->obstacle, "%s: %s",
                  shard->address, key);

@@ -151,9 +151,12 @@ static void on_poll_closed(struct sockpoll *poll) {
 /* While the loop goes on; the guard stays. */
 static void close_server(struct world *w) {
     sockpoll_stop(&w->b->server.poll, on_poll_closed);
-    sockpoll_stop(&w->b->server.monitor_poll, on_poll_closed);
+    if (w->b->server.monitor != NULL) {
+        sockpoll_stop(&w->b->server.monitor_poll, on_poll_closed);
+    }
     link_bench_run_for(w->b, 20);
     link_server_finish(&w->b->server, 0);
+    link_bench_run_for(w->b, 100); /* libzmq frees the port by and by */
 }
 
 /* It knocks for a while, and nothing reaches the handler. */
@@ -162,7 +165,7 @@ static void knocks_in_vain(struct world *w, const char *words) {
     (void)link_bench_send_status(w->b);
     link_bench_run_for(w->b, 600);
     assert_int_equal(w->b->served, before);
-    const char *why = link_client_key_refused(&w->b->client);
+    const char *why = link_client_watch(&w->b->client);
     assert_non_null(why);
     if (strstr(why, words) == NULL) fail_msg("'%s' without '%s'", why, words);
 }
@@ -175,7 +178,7 @@ static void an_allowed_key_is_served(void **state) {
     assert_string_equal(w->b->server.peer_key, w->key[ACTOR]);
     assert_int_equal(w->guard.counters.admitted, 1);
     assert_int_equal(w->guard.counters.refused, 0);
-    assert_null(link_client_key_refused(&w->b->client));
+    assert_null(link_client_watch(&w->b->client));
 }
 
 /* No key: no message comes up, and the client knows why. */
@@ -197,6 +200,43 @@ static void an_unknown_key_does_not_get_in(void **state) {
     assert_true(w->guard.counters.refused > 0);
 }
 
+/* Asks ten times a second until it is served. */
+static void gets_in_within(struct world *w, int seconds) {
+    const int before = w->b->served;
+    for (int i = 0; i < 10 * seconds && w->b->served == before; i++) {
+        (void)link_bench_send_status(w->b);
+        link_bench_run_for(w->b, 100);
+        (void)link_client_watch(&w->b->client);
+    }
+    assert_true(w->b->served > before);
+    assert_null(link_client_watch(&w->b->client));
+}
+
+/* Refused is no last word: who is allowed later gets in, with nothing started
+ * again on either side. */
+static void a_key_that_is_allowed_later_gets_in(void **state) {
+    struct world *w = *state;
+    start_server(w, "tcp://127.0.0.1:*");
+    start_client(w, STRANGER, w->key[SERVER]);
+    knocks_in_vain(w, "not in the allowed list");
+    write_list(w, "%s late actor\n", w->key[STRANGER]);
+    raise(SIGHUP);
+    gets_in_within(w, 8);
+}
+
+/* Nor is a server without keys, once it serves with them. */
+static void a_server_that_has_keys_later_is_found(void **state) {
+    struct world *w = *state;
+    char address[64];
+    assert_int_equal(link_bench_start_server(w->b, "tcp://127.0.0.1:*"), 0);
+    address_of(w, address, sizeof(address));
+    start_client(w, ACTOR, w->key[SERVER]);
+    knocks_in_vain(w, "serves without keys");
+    close_server(w);
+    start_server(w, address);
+    gets_in_within(w, 8);
+}
+
 /* A client that takes another key for the server's: either may be an impostor.
  */
 static void a_wrong_server_key_does_not_connect(void **state) {
@@ -209,7 +249,7 @@ static void a_wrong_server_key_does_not_connect(void **state) {
     /* when nobody is there any more, it is no matter of keys */
     close_server(w);
     link_bench_run_for(w->b, 800);
-    assert_null(link_client_key_refused(&w->b->client));
+    assert_null(link_client_watch(&w->b->client));
 }
 
 /* Who has keys does not talk to a server without. */
@@ -461,6 +501,8 @@ int main(void) {
         CASE(an_allowed_key_is_served),
         CASE(without_a_key_nothing_gets_in),
         CASE(an_unknown_key_does_not_get_in),
+        CASE(a_key_that_is_allowed_later_gets_in),
+        CASE(a_server_that_has_keys_later_is_found),
         CASE(a_wrong_server_key_does_not_connect),
         CASE(keys_are_not_shown_to_a_server_without),
         CASE(a_removed_key_is_out_at_once),
