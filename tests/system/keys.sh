@@ -259,17 +259,28 @@ it_ends_well() {
     fi
 }
 
-# One machine, one folder: the launcher does the rest.
+# One machine, one folder: the launcher does the rest, also after kill -9 and in
+# a resumed run, whose keys are named by its config.ini.
 a_launch_takes_keys() {
     local one=$work/one status
     keys alone new --name=alone >/dev/null
     launch "$one" --transport=tcp --port=$((port + 300)) --shards=2 \
-        --keys="$work/alone" --max_updates=100
-    finish "$launcher" 60
+        --keys="$work/alone" --replay_size=2000000 --ack_log="$one.acks"
+    if ! within 60 has_updates "$one" 50; then
+        not_ok "${FUNCNAME[0]}" "$(tail -n 3 "$one.err")"
+        return
+    fi
+    kill -9 "$(pids_of "$one" softq-learner | head -n 1)" \
+        "$(pids_of "$one" softq-replay | head -n 1)"
+    sleep 2
+    goes_on "$one" || not_ok "${FUNCNAME[0]}" 'it stands still after kill -9'
+    end_by_limit "$one"
     if [[ $status != 0 ]] || ! has_evaluation "$one"; then
         not_ok "${FUNCNAME[0]}" "status $status: $(tail -n 3 "$one.err")"
     elif ! grep -q "^name actor-0 actor $(key_of alone)$" "$one/state"; then
         not_ok "${FUNCNAME[0]}" "without: $(grep '^name' "$one/state")"
+    elif [[ $(missing_batches "$one") != "0 "* ]]; then
+        not_ok "${FUNCNAME[0]}" "missing, of: $(missing_batches "$one")"
     else
         ok "${FUNCNAME[0]}"
     fi
