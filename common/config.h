@@ -120,6 +120,7 @@ struct config {
     bool http;                        /* learner: serve a page */
     char http_bind[CONFIG_PATH_LEN];  /* numeric host of the page, "127.0.0.1" */
     uint64_t http_port;               /* 0: P + 1 with tcp, else a free one */
+    char keys[CONFIG_PATH_LEN];       /* folder of this host's keys for tcp (proto/keys.h); "": none */
     uint64_t threads;                 /* learner's update workers; 0: automatic */
     uint64_t prefetch;                /* minibatches asked ahead, 8 */
     double checkpoint_seconds;        /* s, 60 */
@@ -162,6 +163,8 @@ struct config {
     char picture[CONFIG_PATH_LEN];    /* FILE.png of the task, without a run too; "": none */
     double picture_after;             /* s into an episode, 0.2 */
     char status[CONFIG_PATH_LEN];     /* learner: --status=RUN|ADDRESS, print and exit */
+    char make_keys[CONFIG_PATH_LEN];  /* learner: make a key pair in this folder, print the public one, exit */
+    char check_keys[CONFIG_PATH_LEN]; /* learner: is this keys folder, or list of allowed keys, in order? */
     bool print_config;                /* print the effective configuration, exit */
 };
 
@@ -175,8 +178,8 @@ void config_defaults(struct config *config);
  *
  * Every program accepts every option. Before all --config files comes
  * RUN/config.ini where the command line means a run that is there already:
- * --evaluate=RUN and --export=RUN (actor), and --run_dir=RUN with a RUN/state (learner: it
- * resumes). An empty run_dir becomes the RUN of --evaluate=RUN, --export=RUN or --join=RUN.
+ * --evaluate=RUN and --export=RUN (actor), --run_dir=RUN with a RUN/state (learner: it
+ * resumes) and --status=RUN (learner: where its keys are). An empty run_dir becomes the RUN of --evaluate=RUN, --export=RUN or --join=RUN.
  * Names the log (softq-actor ...) and sets its level.
  *
  * Returns 0, or -EINVAL after one log_error that names the option, the value

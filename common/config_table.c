@@ -245,6 +245,9 @@ const struct config_option config_table[] = {
      .help = "numeric host of the page, which anyone who reaches it can read"},
     {FIELD(http_port), CONFIG_U64, CONFIG_OF_PROCESS, 0, "0", 0, 65535,
      .help = "of the page; 0: P + 1 with tcp, else a free one"},
+    {FIELD(keys), CONFIG_TEXT, CONFIG_OF_PROCESS, PEERS, "",
+     .help = "folder of this host's keys for tcp, by deploy/keys.sh; empty: "
+             "none"},
     {FIELD(threads), CONFIG_U64, CONFIG_OF_PROCESS, 0, "0", 0, 256,
      .help = "the learner's update workers; 0: one a core"},
     {FIELD(prefetch), CONFIG_U64, CONFIG_OF_PROCESS, 0, "8", 1, 1024,
@@ -334,6 +337,12 @@ const struct config_option config_table[] = {
      "0.2", 0, 1e4, .unit = "s", .help = "from an episode's start"},
     {FIELD(status), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN, "",
      .help = "softq-learner: show the state of this run or address, and exit"},
+    {FIELD(make_keys), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN, "",
+     .help = "softq-learner: make a pair of keys in this folder, print the "
+             "public one, and exit (deploy/keys.sh new)"},
+    {FIELD(check_keys), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN, "",
+     .help = "softq-learner: look at this folder of keys, or file of allowed "
+             "ones, and exit (deploy/keys.sh check)"},
     {FIELD(print_config), CONFIG_BOOL, CONFIG_OF_EVALUATION, OWN | PEERS,
      "false", .help = "print the effective configuration and exit"},
 };

@@ -12,6 +12,7 @@
 #include "common/rundir.h"
 #include "learner/cycle.h"
 #include "learner/dialogue.h"
+#include "learner/door.h"
 #include "learner/host.h"
 #include "learner/metrics.h"
 #include "learner/opening.h"
@@ -67,6 +68,8 @@ struct why learner_why(const struct learner *learner) {
         .refused = learner->refused,
         .refusal = learner->refusal,
         .bad = learner->server.bad,
+        .keys_refused = learner->guard.counters.refused,
+        .keys_messages = learner->guard.counters.messages,
         .checkpoint_rc = learner->saver.last_rc,
         .checkpoint_updates = learner->saver.newest,
     };
@@ -302,7 +305,8 @@ static int bind_server(struct learner *learner) {
         config->prefetch > config->window ? config->prefetch : config->window;
     const struct link_server_options options = {.address = address,
                                                 .insecure = config->insecure,
-                                                .high_water = (int)ahead + 8};
+                                                .high_water = (int)ahead + 8,
+                                                .guard = &learner->guard};
     learner->server.self = &learner->self;
     learner->server.on_message = dialogue_on_message;
     learner->server.data = learner;
@@ -335,13 +339,34 @@ static int start_timers(struct learner *learner) {
     return rc != 0 ? opening_refuse("event loop", rc) : 0;
 }
 
+/* Before any socket of ours, and before a run is made in vain. */
+static int start_guard(struct learner *learner) {
+    struct guard *guard = &learner->guard;
+    guard->on_reload = door_keys_changed;
+    guard->data = learner;
+    if (guard_start(guard, learner->loop, learner->zmq, learner->config.keys) !=
+        0) {
+        return EXIT_REFUSED; // one line was logged
+    }
+    if (guard_on(guard) &&
+        strcmp(guard->keys.learner, guard->keys.public) != 0) {
+        log_warn("%s/allowed gives the role learner to %s key: who reads the "
+                 "same list will not find this learner, whose key is %s",
+                 guard->keys.folder,
+                 guard->keys.learner[0] == '\0' ? "no" : "another",
+                 guard->keys.public);
+    }
+    return 0;
+}
+
 int learner_start(struct learner *learner, uv_loop_t *loop, void *zmq) {
     learner->loop = loop;
     learner->zmq = zmq;
     learner->lock = -1;
     const size_t files = lifecycle_raise_fd_limit() / 10 * 9;
     learner->max_peers = files > OWN_FILES ? files - OWN_FILES : 1;
-    int status = opening_run(learner);
+    int status = start_guard(learner);
+    if (status == 0) status = opening_run(learner);
     if (status == 0) status = start_timers(learner);
     if (status == 0) status = bind_server(learner);
     if (status == 0 && learner->registry.spec.obs_dim > 0) {
@@ -355,6 +380,7 @@ int learner_start(struct learner *learner, uv_loop_t *loop, void *zmq) {
 
 int learner_finish(struct learner *learner) {
     link_server_finish(&learner->server, LINGER_MS);
+    guard_finish(&learner->guard);
     publish_finish(&learner->publish);
     trainer_stop(learner->trainer);
     feed_finish(&learner->feed);

@@ -11,6 +11,7 @@
 #include "common/rng.h"
 #include "learner/checkpoint.h"
 #include "learner/feed.h"
+#include "learner/hello_rate.h"
 #include "learner/history.h"
 #include "learner/limiter.h"
 #include "learner/lockstep.h"
@@ -33,6 +34,7 @@
  *   opening.c   how it starts from the run directory
  *   learner.c   its address, its timers, its end
  *   dialogue.c  what is answered to each message
+ *   door.c      whose message comes that far
  *   cycle.c     from listed shards to minibatches to updates to parameters
  *   lockstep.c  the same in strict turns, for runs that repeat bit for bit
  *   saver.c     RUN/state and checkpoints, written on libuv's pool
@@ -55,6 +57,8 @@ struct learner {
     size_t options_len;
 
     /* conversation */
+    struct guard guard; /* before every socket, and after it */
+    struct hello_rate hello_rate;
     struct link_server server;
     struct lifecycle life;
     uv_timer_t tick, heartbeat;

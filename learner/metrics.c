@@ -61,6 +61,11 @@ static void list_learning(const struct learner *l, struct metric *list,
     add(list, n, METRIC_GAUGE, "stein_norm",
         "Root mean square of the Stein direction in the last update.",
         figures->stein_norm);
+    add(list, n, METRIC_GAUGE, "score_norm",
+        "Root mean square of the score g at the fixed particles.",
+        figures->score_norm);
+    add(list, n, METRIC_GAUGE, "bandwidth", "Mean bandwidth of the kernel.",
+        figures->bandwidth);
     add(list, n, METRIC_GAUGE, "q_gradient_norm", "Norm of Q's last gradient.",
         figures->q_gradient);
     add(list, n, METRIC_GAUGE, "f_gradient_norm",
@@ -117,6 +122,17 @@ static void list_traffic(const struct learner *l, struct metric *list,
         (double)l->refused);
     add(list, n, METRIC_COUNTER, "bad_messages",
         "Messages that were not valid.", (double)l->server.bad);
+    add(list, n, METRIC_COUNTER, "keys_admitted", "Handshakes let in.",
+        (double)l->guard.counters.admitted);
+    add(list, n, METRIC_COUNTER, "keys_refused",
+        "Handshakes of keys that are not allowed.",
+        (double)l->guard.counters.refused);
+    add(list, n, METRIC_COUNTER, "keys_messages_refused",
+        "Messages that their sender's key may not send.",
+        (double)l->guard.counters.messages);
+    add(list, n, METRIC_COUNTER, "hellos_over_rate",
+        "Hellos dropped because their source says too many.",
+        (double)l->hello_rate.over);
     add(list, n, METRIC_GAUGE, "topology", "Version of the list of shards.",
         (double)l->registry.topology);
     add(list, n, METRIC_GAUGE, "actors", "Actors heard in the last 5 seconds.",

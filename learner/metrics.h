@@ -20,7 +20,7 @@ struct metric {
     double value;     /* NAN: not known, left out */
 };
 
-enum { METRICS_MOST = 64 };
+enum { METRICS_MOST = 96 };
 
 /* All of them but NANs. list out (METRICS_MOST). Returns how many. */
 size_t metrics_list(const struct learner *learner, struct metric *list);

@@ -25,8 +25,9 @@ enum {
 
 struct registry_peer {
     char name[WIRE_NAME_LEN];
-    uint64_t rank; /* index in registry.peers */
-    bool here;     /* said Hello and was not forgotten since */
+    char key[WIRE_KEY_LEN]; /* that first used the name; "": none yet */
+    uint64_t rank;          /* index in registry.peers */
+    bool here;              /* said Hello and was not forgotten since */
     uint64_t incarnation;
     uint64_t older[REGISTRY_OLDER];  /* those it replaced, 0: none */
     unsigned n_older;                /* how often, for the ring of older */
@@ -76,10 +77,10 @@ struct registry {
 int registry_init(struct registry *registry, uint64_t generation);
 void registry_finish(struct registry *registry);
 
-/* A name from RUN/state, in rank order, and its role (0: not known). 0,
- * -ENOMEM, -EEXIST, -ENOSPC. */
+/* A name from RUN/state, in rank order, its role (0: not known) and its key
+ * (""). 0, -ENOMEM, -EEXIST, -ENOSPC. */
 int registry_known_name(struct registry *registry, const char *name,
-                        enum wire_role role);
+                        enum wire_role role, const char *key);
 
 /*
  * A shard from RUN/state, after the names: actors may still wait for its
@@ -89,6 +90,18 @@ int registry_known_name(struct registry *registry, const char *name,
  */
 int registry_known_shard(struct registry *registry,
                          const struct wire_shard *known, uint64_t rank);
+
+/*
+ * Is the name this key's? A name belongs to the key that first used it; a
+ * name that nobody or nobody with a key has used yet is anybody's, and key ""
+ * (a run served without keys) is not asked.
+ */
+bool registry_name_is(const struct registry *registry, const char *name,
+                      const char *key);
+
+/* The name is this key's from now on, if it is nobody's yet. true: it was
+ * not. */
+bool registry_bind_name(struct registry_peer *peer, const char *key);
 
 enum registry_verdict {
     REGISTRY_NEW,     /* first Hello of an incarnation: it is in charge now */

@@ -103,10 +103,15 @@ struct query {
 
 static void on_again(uv_timer_t *timer) {
     struct query *query = timer->data;
-    if (query->asked++ == 5) {
-        log_error("%s: no answer within 5 s; it has ended, or is of another "
-                  "host: its log says (RUN/logs/learner.log)",
-                  query->whom);
+    const char *key = link_client_watch(&query->client);
+    if (query->asked++ == 5 || (key != NULL && query->asked > 1)) {
+        if (key != NULL) {
+            log_error("%s: %s", query->whom, key);
+        } else {
+            log_error("%s: no answer within 5 s; it has ended, or is of "
+                      "another host: its log says (RUN/logs/learner.log)",
+                      query->whom);
+        }
         lifecycle_close_all(timer->loop);
         return;
     }
@@ -141,14 +146,19 @@ int status_query(const struct config *config) {
         }
     }
     struct query query = {.whom = config->status, .exit_status = EXIT_REFUSED};
-    if (link_self_init(&query.self, "observer", config->name) != 0) {
+    struct keys keys = {0};
+    if (link_self_init(&query.self, "observer", config->name) != 0 ||
+        (strncmp(address, "tcp://", 6) == 0 &&
+         keys_load(&keys, config->keys) != 0)) {
         return EXIT_REFUSED;
     }
     uv_loop_t loop;
     void *zmq = zmq_ctx_new();
     if (zmq == NULL || uv_loop_init(&loop) != 0) return EXIT_CRASH;
-    query.client = (struct link_client){
-        .self = &query.self, .on_message = on_answer, .data = &query};
+    query.client = (struct link_client){.self = &query.self,
+                                        .on_message = on_answer,
+                                        .data = &query,
+                                        .keys = &keys};
     int rc = link_client_start(&query.client, &loop, zmq, address, 8);
     if (rc == 0) {
         uv_timer_init(&loop, &query.again);
@@ -160,5 +170,6 @@ int status_query(const struct config *config) {
     link_client_finish(&query.client, 0);
     uv_loop_close(&loop);
     zmq_ctx_term(zmq);
+    keys_finish(&keys);
     return query.exit_status;
 }

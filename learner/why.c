@@ -358,5 +358,17 @@ void why_print(const struct why *why, FILE *out, const char *before) {
     if (why->bad > 0)
         fprintf(out, "%s%" PRIu64 " message%s no message of ours\n", before,
                 why->bad, why->bad == 1 ? " was" : "s were");
+    if (why->keys_refused > 0)
+        fprintf(out,
+                "%s%" PRIu64 " handshake%s of keys that are not allowed "
+                "(deploy/keys.sh list; the log names them)\n",
+                before, why->keys_refused,
+                why->keys_refused == 1 ? " was" : "s were");
+    if (why->keys_messages > 0)
+        fprintf(out,
+                "%s%" PRIu64 " message%s refused that the sender's key may not "
+                "send\n",
+                before, why->keys_messages,
+                why->keys_messages == 1 ? " was" : "s were");
     print_ages(why, out, before);
 }

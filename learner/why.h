@@ -32,7 +32,9 @@ struct why {
     uint64_t refused;     /* messages answered with Refused */
     const char *refusal;  /* the last one: who and why; "": none */
     uint64_t bad;         /* messages that were not valid */
-    int checkpoint_rc;    /* of the last one; negative errno: not written */
+    uint64_t keys_refused, keys_messages; /* handshakes of unknown keys;
+                                             messages beyond a key's role */
+    int checkpoint_rc; /* of the last one; negative errno: not written */
     uint64_t checkpoint_updates; /* of the newest on disk */
 };
 

@@ -52,12 +52,12 @@ keep only_the_page_knows_http 'microhttpd\.h' 'learner/page\.c'
 keep common_knows_no_sockets 'uv\.h|zmq\.h' '(actor|learner|proto|replay)/.*'
 
 # pure modules: no loop, no socket, neither directly nor through a header
-pure='common/.*|proto/wire.*|actor/(env|exploration|rollout|outbox|window)\.[ch]'
+pure='common/.*|proto/(wire.*|allowed.*|complaint.*|route.*)|actor/(env|exploration|rollout|outbox|window)\.[ch]'
 pure+='|actor/tasks/.*\.[ch]|replay/(ring|ring_file|import|dedup)\.[ch]'
 pure+='|learner/(soft_value|svgd|adam|critic|ddpg|limiter|algorithm[a-z_]*)\.[ch]'
 pure+='|learner/(network|origin|pool|schedule)\.[ch]'
-pure+='|learner/(registry|state|feed|checkpoint|progress|events|trainer|why|history)\.[ch]'
-loops='uv\.h|zmq\.h|proto/(link|link_socket|lifecycle|sockpoll)\.h'
+pure+='|learner/(registry|state|feed|hello_rate|checkpoint|progress|events|trainer|why|history)\.[ch]'
+loops='uv\.h|zmq\.h|proto/(guard|keys|link|link_[a-z]*|lifecycle|sockpoll)\.h'
 includes actor common learner proto replay | grep -E "^($pure):" |
     grep -E "[<\"]($loops)[>\"]" | check pure_modules_know_no_loop
 

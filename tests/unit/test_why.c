@@ -162,6 +162,10 @@ static void what_is_wrong_is_said(void **unused) {
     why.bad = 1;
     expect("3 messages were refused, the last: c: another task");
     expect("1 message was no message of ours");
+    why.keys_refused = 2;
+    expect("2 handshakes were of keys that are not allowed");
+    why.keys_messages = 1;
+    expect("1 message was refused that the sender's key may not send");
     why.checkpoint_rc = -28;
     why.checkpoint_updates = 200;
     expect("could not be written (No space left on device)");
