@@ -275,7 +275,7 @@ static int write_addresses(struct learner *learner) {
     if (url[0] != '\0') {
         len +=
             snprintf(text + len, sizeof(text) - (size_t)len, "http %s\n", url);
-        log_info("page: %s", url);
+        progress_note(&learner->progress, "page", url);
     }
     int rc =
         rundir_write(learner->config.run_dir, "address", text, (size_t)len);

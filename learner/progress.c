@@ -371,6 +371,13 @@ void progress_format(const struct progress *progress,
     snprintf(text, n, "%s", line);
 }
 
+void progress_note(const struct progress *progress, const char *name,
+                   const char *value) {
+    if (!progress->live && !progress->lines) return;
+    printf("%s %s\n", name, value);
+    fflush(stdout);
+}
+
 void progress_line(struct progress *progress, const struct progress_now *now,
                    const char *waiting) {
     char text[512];
