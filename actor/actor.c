@@ -174,8 +174,8 @@ int actor_create(struct actor *a) {
     a->delivery.on_room = on_room;
     a->delivery.on_fatal = on_fatal;
     a->delivery.data = a;
-    return delivery_start(&a->delivery, a->loop, a->zmq, &a->self, config,
-                          a->rank, rows, &spec);
+    return delivery_start(&a->delivery, a->loop, a->zmq, &a->self, &a->keys,
+                          config, a->rank, rows, &spec);
 }
 
 void actor_explore(struct actor *a, uint64_t ordinal) {

@@ -38,6 +38,7 @@ struct actor {
     uv_loop_t *loop;
     void *zmq;
     struct link_self self;
+    struct keys keys;
     struct lifecycle life;
     uv_timer_t tick, pull;
     uv_idle_t step;

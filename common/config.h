@@ -118,6 +118,10 @@ struct config {
     char bind[CONFIG_PATH_LEN];       /* tcp host to bind, "127.0.0.1" */
     char advertise[CONFIG_PATH_LEN];  /* host that others connect to; "": bind */
     bool insecure;                    /* bind beyond loopback without keys */
+    bool http;                        /* learner: serve a page */
+    char http_bind[CONFIG_PATH_LEN];  /* numeric host of the page, "127.0.0.1" */
+    uint64_t http_port;               /* 0: P + 1 with tcp, else a free one */
+    char keys[CONFIG_PATH_LEN];       /* folder of this host's keys for tcp (proto/keys.h); "": none */
     uint64_t threads;                 /* learner's update workers; 0: automatic */
     uint64_t prefetch;                /* minibatches asked ahead, 8 */
     double checkpoint_seconds;        /* s, 60 */
@@ -129,6 +133,7 @@ struct config {
     char compose[CONFIG_PATH_LEN * 4]; /* learner: RUN:RUN... whose Q functions' mean is sampled */
     char import[CONFIG_PATH_LEN * 4]; /* replay: RUN:FILE.npz... whose rows are copied into ours */
     int progress;                     /* enum config_progress on stdout, auto */
+    bool tensorboard;                 /* learner: event files in RUN/tensorboard, true */
     bool idle_priority;               /* actor: SCHED_IDLE */
     int on_full;                      /* enum config_on_full, pause: what an actor does when its window is full */
     char models[CONFIG_PATH_LEN];     /* actor: folder of the MJCF files; "": the built-in path */
@@ -141,7 +146,9 @@ struct config {
 
     /* softq-actor --evaluate RUN: local */
     char evaluate[CONFIG_PATH_LEN];   /* RUN; "": act */
-    char checkpoint[CONFIG_PATH_LEN]; /* file of it to play; "": the newest */
+    char checkpoint[CONFIG_PATH_LEN]; /* file of it to play, or export; "": the newest */
+    char export[CONFIG_PATH_LEN];     /* RUN whose networks (actor) or transitions (replay) to write for other programs, exit */
+    char out[CONFIG_PATH_LEN];        /* actor: folder for them, "": RUN/export; replay: FILE.npz */
     uint64_t episodes;                /* 100 */
     bool random_policy;               /* evaluate uniform random actions instead */
     char traces[CONFIG_PATH_LEN];     /* FILE.csv: episode,step,x,y,reward */
@@ -157,9 +164,9 @@ struct config {
     char camera[CONFIG_NAME_LEN];     /* of the model, or "follow"; "": its first, else follow */
     char picture[CONFIG_PATH_LEN];    /* FILE.png of the task, without a run too; "": none */
     double picture_after;             /* s into an episode, 0.2 */
-    char export[CONFIG_PATH_LEN];     /* replay: RUN whose rows to write as numpy arrays to out, and exit */
-    char out[CONFIG_PATH_LEN];        /* FILE.npz of export */
     char status[CONFIG_PATH_LEN];     /* learner: --status=RUN|ADDRESS, print and exit */
+    char make_keys[CONFIG_PATH_LEN];  /* learner: make a key pair in this folder, print the public one, exit */
+    char check_keys[CONFIG_PATH_LEN]; /* learner: is this keys folder, or list of allowed keys, in order? */
     bool print_config;                /* print the effective configuration, exit */
 };
 
@@ -173,8 +180,8 @@ void config_defaults(struct config *config);
  *
  * Every program accepts every option. Before all --config files comes
  * RUN/config.ini where the command line means a run that is there already:
- * --evaluate=RUN (actor), and --run_dir=RUN with a RUN/state (learner: it
- * resumes). An empty run_dir becomes the RUN of --evaluate=RUN or --join=RUN.
+ * --evaluate=RUN and --export=RUN (actor), --run_dir=RUN with a RUN/state (learner: it
+ * resumes) and --status=RUN (learner: where its keys are). An empty run_dir becomes the RUN of --evaluate=RUN, --export=RUN or --join=RUN.
  * Names the log (softq-actor ...) and sets its level.
  *
  * Returns 0, or -EINVAL after one log_error that names the option, the value

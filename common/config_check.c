@@ -131,9 +131,12 @@ int config_check(const struct config *c, char *why, size_t n) {
         return refuse(why, n, "port", c->port, "port + 10 + index is at most",
                       65535);
     }
-    if (c->transport == TRANSPORT_TCP && !loopback(c->bind) && !c->insecure) {
+    if (c->transport == TRANSPORT_TCP && !loopback(c->bind) && !c->insecure &&
+        c->keys[0] == '\0') {
         snprintf(why, n,
-                 "bind is '%.80s': without keys give 127.0.0.1, or --insecure",
+                 "bind is '%.80s', which other machines reach: give "
+                 "--keys=DIR (deploy/keys.sh makes them), 127.0.0.1, or "
+                 "--insecure",
                  c->bind);
         return -EINVAL;
     }

@@ -239,6 +239,16 @@ const struct config_option config_table[] = {
              "learner sees where that is every interface"},
     {FIELD(insecure), CONFIG_BOOL, CONFIG_OF_PROCESS, PEERS, "false",
      .help = "listen beyond this host without keys"},
+    {FIELD(http), CONFIG_BOOL, CONFIG_OF_PROCESS, 0, "true",
+     .help = "the learner serves a page, /status.json and /metrics (Prometheus) "
+             "over HTTP; RUN/address says where"},
+    {FIELD(http_bind), CONFIG_TEXT, CONFIG_OF_PROCESS, 0, "127.0.0.1",
+     .help = "numeric host of the page, which anyone who reaches it can read"},
+    {FIELD(http_port), CONFIG_U64, CONFIG_OF_PROCESS, 0, "0", 0, 65535,
+     .help = "of the page; 0: P + 1 with tcp, else a free one"},
+    {FIELD(keys), CONFIG_TEXT, CONFIG_OF_PROCESS, PEERS, "",
+     .help = "folder of this host's keys for tcp, by deploy/keys.sh; empty: "
+             "none"},
     {FIELD(threads), CONFIG_U64, CONFIG_OF_PROCESS, 0, "0", 0, 256,
      .help = "the learner's update workers; 0: one a core"},
     {FIELD(prefetch), CONFIG_U64, CONFIG_OF_PROCESS, 0, "8", 1, 1024,
@@ -264,6 +274,8 @@ const struct config_option config_table[] = {
     {FIELD(progress), CONFIG_ENUM, CONFIG_OF_PROCESS, 0, "auto",
      .choices = progresses,
      .help = "on standard output: one live line, or a line every 5 s"},
+    {FIELD(tensorboard), CONFIG_BOOL, CONFIG_OF_PROCESS, 0, "true",
+     .help = "the learner writes RUN/tensorboard, about 25 MB the first day"},
     {FIELD(idle_priority), CONFIG_BOOL, CONFIG_OF_PROCESS, ACTOR, "false",
      .help = "actors take only time that nobody else wants"},
     {FIELD(on_full), CONFIG_ENUM, CONFIG_OF_PROCESS, ACTOR, "pause",
@@ -290,7 +302,14 @@ const struct config_option config_table[] = {
     {FIELD(evaluate), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | ACTOR, "",
      .help = "run folder whose newest checkpoint to play, without a network"},
     {FIELD(checkpoint), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | ACTOR, "",
-     .help = "file of evaluate's run to play; empty: the newest"},
+     .help = "file of evaluate's or export's run; empty: the newest"},
+    {FIELD(export), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | PEERS, "",
+     .help = "run folder whose networks (softq-actor: newest checkpoint as "
+             "ONNX and a C header) or transitions (softq-replay: numpy "
+             "arrays) to write, and exit"},
+    {FIELD(out), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | PEERS, "",
+     .help = "of export: softq-actor's folder, empty: RUN/export; "
+             "softq-replay's file (.npz)"},
     {FIELD(episodes), CONFIG_U64, CONFIG_OF_EVALUATION, OWN | ACTOR, "100", 1,
      1e6, .help = "to play"},
     {FIELD(random_policy), CONFIG_BOOL, CONFIG_OF_EVALUATION, OWN | ACTOR,
@@ -324,13 +343,14 @@ const struct config_option config_table[] = {
              "random actions"},
     {FIELD(picture_after), CONFIG_REAL, CONFIG_OF_EVALUATION, OWN | ACTOR,
      "0.2", 0, 1e4, .unit = "s", .help = "from an episode's start"},
-    {FIELD(export), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | REPLAY, "",
-     .help = "run, live or not, whose stored transitions to write to out, and "
-             "exit"},
-    {FIELD(out), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | REPLAY, "",
-     .help = "export: file (.npz) of numpy arrays"},
     {FIELD(status), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN, "",
      .help = "softq-learner: show the state of this run or address, and exit"},
+    {FIELD(make_keys), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN, "",
+     .help = "softq-learner: make a pair of keys in this folder, print the "
+             "public one, and exit (deploy/keys.sh new)"},
+    {FIELD(check_keys), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN, "",
+     .help = "softq-learner: look at this folder of keys, or file of allowed "
+             "ones, and exit (deploy/keys.sh check)"},
     {FIELD(print_config), CONFIG_BOOL, CONFIG_OF_EVALUATION, OWN | PEERS,
      "false", .help = "print the effective configuration and exit"},
 };

@@ -29,6 +29,7 @@ libuv1-dev              pc:libuv
 libinih-dev             pc:inih
 libcjson-dev            pc:libcjson
 zlib1g-dev              pc:zlib
+libmicrohttpd-dev       pc:libmicrohttpd
 libcmocka-dev           pc:cmocka
 gnuplot-nox             gnuplot
 LIST
@@ -56,6 +57,9 @@ LIST
 valgrind    valgrind
 debootstrap debootstrap
 python3-pip pip3
+chromium    chromium
+prometheus  promtool
+curl        curl
 LIST
     fi
 }

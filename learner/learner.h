@@ -11,15 +11,19 @@
 #include "common/rng.h"
 #include "learner/checkpoint.h"
 #include "learner/feed.h"
+#include "learner/hello_rate.h"
+#include "learner/history.h"
 #include "learner/limiter.h"
 #include "learner/lockstep.h"
 #include "learner/origin.h"
+#include "learner/page.h"
 #include "learner/progress.h"
 #include "learner/publish.h"
 #include "learner/registry.h"
 #include "learner/saver.h"
 #include "learner/state.h"
 #include "learner/trainer.h"
+#include "learner/why.h"
 #include "proto/lifecycle.h"
 #include "proto/link.h"
 
@@ -30,12 +34,11 @@
  *   opening.c   how it starts from the run directory
  *   learner.c   its address, its timers, its end
  *   dialogue.c  what is answered to each message
+ *   door.c      whose message comes that far
  *   cycle.c     from listed shards to minibatches to updates to parameters
  *   lockstep.c  the same in strict turns, for runs that repeat bit for bit
  *   saver.c     RUN/state and checkpoints, written on libuv's pool
  */
-enum { LEARNER_AGES = 16 }; /* buckets of the histogram of stale policies */
-
 struct learner {
     struct config config;
     uv_loop_t *loop; /* borrowed */
@@ -54,11 +57,14 @@ struct learner {
     size_t options_len;
 
     /* conversation */
+    struct guard guard; /* before every socket, and after it */
+    struct hello_rate hello_rate;
     struct link_server server;
     struct lifecycle life;
     uv_timer_t tick, heartbeat;
-    uint64_t ticked_ms; /* loop time of the last tick */
-    uint64_t refused;   /* messages answered with Refused */
+    uint64_t ticked_ms;                /* loop time of the last tick */
+    uint64_t refused;                  /* messages answered with Refused */
+    char refusal[WIRE_NAME_LEN + 128]; /* the last one: who and why */
 
     /* learning */
     struct origin origin; /* until the trainer has it */
@@ -67,25 +73,27 @@ struct learner {
     uv_async_t results;
     struct feed feed;
     struct rng feed_rng;
-    size_t lent;            /* minibatches at the trainer */
-    uint64_t updates;       /* done */
-    double busy_seconds;    /* of the trainer, in updates */
+    size_t lent;                      /* minibatches at the trainer */
+    uint64_t updates;                 /* done */
+    double busy_seconds;              /* of the trainer, in updates */
     struct algorithm_figures figures; /* of the last update */
-    uint64_t progressed_ms; /* when the last update was done */
+    uint64_t progressed_ms;           /* when the last update was done */
     struct publish publish;
     bool publish_asked;
     uint64_t serve_from; /* rank whose turn it is: more actors than
                             parameter_rate allows for take turns */
     bool serve_late;     /* somebody still waits for parameters */
     uint64_t published_updates, published_ms;
-    uint64_t ages[LEARNER_AGES]; /* rows learned from, by log2 of updates
-                                    between acting and learning */
-    uint64_t aged_out;           /* rows of an earlier generation */
+    uint64_t ages[WHY_AGES]; /* rows learned from, by log2 of updates between
+                                acting and learning */
+    uint64_t aged_out;       /* rows of an earlier generation */
     struct lockstep lockstep;
 
     struct saver saver;
     struct progress progress;
     uint64_t started_ms, lined_ms, row_ms;
+    struct page *page; /* NULL: none */
+    struct history history;
 
     /* the end */
     bool ending, farewell_said;
@@ -105,9 +113,8 @@ int learner_start(struct learner *learner, uv_loop_t *loop, void *zmq);
 /* Seconds of the run, over all its learners. */
 double learner_seconds(const struct learner *learner);
 struct progress_now learner_now(const struct learner *learner);
-/* In words what the run waits for, or NULL while it goes on. */
-const char *learner_waiting(const struct learner *learner, char *text,
-                            size_t n);
+/* What there is to say of who waits for whom; borrows from learner. */
+struct why learner_why(const struct learner *learner);
 
 /*
  * Begin to end: a last checkpoint (but not with EXIT_NON_FINITE), Stop to all,

@@ -10,9 +10,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "common/crc32c.h"
 #include "common/exit_status.h"
 #include "common/rng.h"
-#include "replay/crc32c.h"
 #include "replay/dedup.h"
 #include "replay/ring_file.h"
 

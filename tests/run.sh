@@ -6,9 +6,9 @@
 # Installs what is missing, builds (also with ASan and UBSan), runs the unit
 # suites and the system tests with real processes in both builds, and shellcheck,
 # and prints each part's seconds. --all adds the slow proofs of
-# tests/system/slow/ and tests/parity.sh. The last line is `N passed, N failed,
-# N skipped`; the exit status is 0 only when nothing failed. CI=true makes
-# warnings errors.
+# tests/system/slow/, tests/parity.sh and tests/export.sh. The last line is `N
+# passed, N failed, N skipped`; the exit status is 0 only when nothing failed.
+# CI=true makes warnings errors.
 #
 # A system test is a script tests/system/*.sh, tests/chaos/*.sh or
 # tests/interop/*.sh with a #! line: run from the
@@ -228,6 +228,6 @@ part 'fuzzing' scripts fuzz build "$system_limit" tests/fuzz/run.sh
 part 'shellcheck' shellchecks
 if [[ $all == yes ]]; then
     part 'slow proofs' scripts slow build "$slow_limit" tests/system/slow/*.sh \
-        tests/parity.sh
+        tests/parity.sh tests/export.sh
 fi
 finish

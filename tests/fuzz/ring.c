@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/crc32c.h"
 #include "common/rng.h"
-#include "replay/crc32c.h"
 #include "replay/ring.h"
 #include "replay/ring_file.h"
 #include "tests/fuzz/fuzz.h"

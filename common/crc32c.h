@@ -1,5 +1,5 @@
-#ifndef REPLAY_CRC32C_H
-#define REPLAY_CRC32C_H
+#ifndef COMMON_CRC32C_H
+#define COMMON_CRC32C_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-#include "replay/crc32c.h"
+#include "common/crc32c.h"
 
 #include <string.h>
 
