@@ -133,7 +133,7 @@ struct config {
     char model[CONFIG_PATH_LEN];      /* actor: MJCF file in the place of a MuJoCo task's own; "": its own */
     char robot[CONFIG_PATH_LEN];      /* actor: INI with a [robot] section, the task; "": RUN/task's, or a built-in task */
     char env[CONFIG_PATH_LEN];        /* actor: shared object of softq/env.h, the task; "": likewise */
-    char ack_log[CONFIG_PATH_LEN];    /* actor: append "rank epoch seq rows" for each acknowledged batch; "": off */
+    char ledger[CONFIG_PATH_LEN];     /* actor: folder for its files of common/ledger.h; "": none */
     int lifeline;                     /* inherited descriptor; -1: none. End of file means stop */
     char log_level[8];                /* error|warn|info|debug */
 

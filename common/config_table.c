@@ -273,8 +273,9 @@ const struct config_option config_table[] = {
              "copy, or a built-in task"},
     {FIELD(env), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN | ACTOR, "",
      .help = "shared object that is the task (softq/env.h); empty: likewise"},
-    {FIELD(ack_log), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN | ACTOR, "",
-     .help = "append a line for each acknowledged batch; empty: off"},
+    {FIELD(ledger), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN | ACTOR, "",
+     .help = "folder for a record of every batch sent and acknowledged, for an "
+             "audit; empty: none"},
     {FIELD(lifeline), CONFIG_INT, CONFIG_OF_PROCESS, OWN | PEERS, "-1", -1,
      1048576, .help = "descriptor whose end of file means stop; -1: none"},
     {FIELD(log_level), CONFIG_TEXT, CONFIG_OF_PROCESS, PEERS, "info",

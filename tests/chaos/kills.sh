@@ -22,7 +22,7 @@ kill_one() { # run, program
 nothing_acknowledged_is_lost() { # shards
     local shards=$1 run=$work/killed-$1 name status missing
     launch "$run" --replay_size=2000000 --shards="$shards" \
-        --ack_log="$run.acks"
+        --ledger="$run.ledger"
     for name in softq-actor softq-replay softq-learner softq-replay; do
         if ! goes_on "$run"; then
             not_ok "${FUNCNAME[0]}" "it stands still before $name is killed: \
@@ -45,7 +45,8 @@ $(tail -n 3 "$run.err")"
         ok "${FUNCNAME[0]} ($shards shards, ${missing#* } batches)"
     fi
     # the judge itself: a batch that nobody stored is seen
-    echo '0 1 2 32' >>"$run.acks"
+    echo 'acked 1 2 0 3' >"$run.ledger/nobody-1.acked"
+    echo 'sent 0 1 2 0 1 00000000' >"$run.ledger/nobody-1.sent"
     missing=$(missing_batches "$run")
     [[ $missing == "1 "* ]] || not_ok the_judge_sees_a_loss "$missing"
     ((failures)) || rm -rf "$run" "$run".*

@@ -45,7 +45,7 @@ a_paused_shard_is_done_without() {
 }
 
 launch "$run" --replay_size=2000000 --shards=2 \
-    --dead_after=1.5 --ratio=0.5 --ack_log="$run.acks"
+    --dead_after=1.5 --ratio=0.5 --ledger="$run.ledger"
 if ! within 60 has_updates "$run" 50; then
     not_ok a_run_starts "$(tail -n 3 "$run.err")"
     exit 1

@@ -123,23 +123,27 @@ end_by_limit() { # run
     kill -INT "$launcher"
     finish "$launcher" 20
     "$root/deploy/local.sh" --no-install --resume "$1" --max_seconds=1 \
-        --progress=lines --ack_log="$1.acks" >>"$1.out" 2>>"$1.err" </dev/null &
+        --progress=lines --ledger="$1.ledger" >>"$1.out" 2>>"$1.err" </dev/null &
     finish $! 60
 }
 
-# Batches in the actor's log of acknowledgements that no ring holds whole.
+acks_of() { # run: how many batches the ledger says are stored
+    cat "$1".ledger/*.acked 2>/dev/null | grep -c .
+}
+
+has_acks() { # run, how many
+    (($(acks_of "$1") >= $2))
+}
+
+# Batches acknowledged in the ledger that no ring holds whole, and all of them.
 missing_batches() { # run
     "$(program ring_dump)" "$1"/replay/shard-*.ring |
-        awk -v acks="$1.acks" '
-            $5 == 1 { stored[$1, $2, $3] = $4 }
-            END {
-                while ((getline line < acks) > 0) {
-                    split(line, f, " ")
-                    n++
-                    missing += stored[f[1], f[2], f[3]] != f[4]
-                }
-                print missing + 0, n + 0
-            }'
+        awk '
+            FILENAME == "-" && $5 == 1 { stored[$2, $3] = $4 }
+            $1 == "sent" { rows[$3, $4] = $6 }
+            $1 == "acked" { n++; missing += stored[$2, $3] != rows[$2, $3] }
+            END { print missing + 0, n + 0 }
+        ' - "$1".ledger/*.sent "$1".ledger/*.acked
 }
 
 # Status 2 within 20 s, one line on stderr, and the line has the word.
