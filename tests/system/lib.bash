@@ -135,15 +135,15 @@ has_acks() { # run, how many
     (($(acks_of "$1") >= $2))
 }
 
-# Batches acknowledged in the ledger that no ring holds whole, and all of them.
-missing_batches() { # run
-    "$(program ring_dump)" "$1"/replay/shard-*.ring |
-        awk '
-            FILENAME == "-" && $5 == 1 { stored[$2, $3] = $4 }
-            $1 == "sent" { rows[$3, $4] = $6 }
-            $1 == "acked" { n++; missing += stored[$2, $3] != rows[$2, $3] }
-            END { print missing + 0, n + 0 }
-        ' - "$1".ledger/*.sent "$1".ledger/*.acked
+# Is all that was acknowledged where it should be? The judge's figures are in
+# $1.audit.
+passes_audit() { # run
+    "$(program softq-replay)" --audit="$1" --ledger="$1.ledger" \
+        >"$1.audit" 2>&1
+}
+
+audited() { # run, figure
+    awk -v name="$2" '$1 == name { print $2 }' "$1.audit"
 }
 
 # Status 2 within 20 s, one line on stderr, and the line has the word.
