@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/hash.h"
 #include "common/log.h"
 
 enum {
@@ -18,29 +19,15 @@ enum {
     PATH_LEN = 1024,
 };
 
-static uint64_t mix(uint64_t hash, uint32_t word) {
-    return (hash ^ word) * 0x100000001b3u;
-}
-
-static uint64_t mix_floats(uint64_t hash, const float *x, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        uint32_t word = 0;
-        memcpy(&word, x + i, sizeof word);
-        hash = mix(hash, word);
-    }
-    return hash;
-}
-
 uint32_t ledger_hash(const struct batch *rows, size_t i) {
     const size_t S = rows->S, A = rows->A;
-    uint64_t hash = 0xcbf29ce484222325u;
-    hash = mix_floats(hash, rows->s + i * S, S);
-    hash = mix_floats(hash, rows->a + i * A, A);
-    hash = mix_floats(hash, rows->r + i, 1);
-    hash = mix_floats(hash, rows->next + i * S, S);
-    hash = mix(hash, rows->flags[i]);
-    hash = mix(hash, (uint32_t)rows->version[i]);
-    hash = mix(hash, (uint32_t)(rows->version[i] >> 32));
+    uint64_t hash = HASH_START;
+    hash = hash_bytes(hash, rows->s + i * S, S * sizeof(float));
+    hash = hash_bytes(hash, rows->a + i * A, A * sizeof(float));
+    hash = hash_bytes(hash, rows->r + i, sizeof(float));
+    hash = hash_bytes(hash, rows->next + i * S, S * sizeof(float));
+    hash = hash_bytes(hash, rows->flags + i, 1);
+    hash = hash_bytes(hash, rows->version + i, sizeof(uint64_t));
     return (uint32_t)(hash ^ hash >> 32);
 }
 

@@ -52,10 +52,10 @@ void ledger_acked(struct ledger *ledger, uint64_t epoch, uint64_t seq,
                   uint32_t shard, uint64_t incarnation);
 
 /*
- * Hash of row i over exactly what sender and ring both know: FNV-1a of 64 bits,
- * a 32-bit word at a time as stored (little-endian), over s (S), a (A), r (1),
- * s' (S), flags (1) and version (2, low word first), its halves XORed. Not the
- * ring's CRC: an audit must not share the code that it judges.
+ * Hash of row i over exactly what sender and ring both know: hash_bytes() of
+ * s (S), a (A), r (1) and s' (S) as float32, flags (one byte) and version
+ * (uint64), its halves XORed. Not the ring's CRC: an audit must not share the
+ * code that it judges.
  */
 uint32_t ledger_hash(const struct batch *rows, size_t i);
 
