@@ -40,7 +40,11 @@ libgl1-mesa-dri /usr/lib/*/dri/swrast_dri.so
 LIST
     fi
     if [ "$tests" = yes ]; then
-        echo 'shellcheck shellcheck'
+        cat <<'LIST'
+shellcheck shellcheck
+iproute2   ip
+nftables   nft
+LIST
     fi
     if [ "$slow" = yes ]; then
         cat <<'LIST'

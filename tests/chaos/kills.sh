@@ -36,10 +36,9 @@ faults_of_a_shard_are_seen() { # run
 }
 
 # Each in turn, some updates after the one before it was replaced.
-nothing_acknowledged_is_lost() { # shards
-    local shards=$1 run=$work/killed-$1 name status
-    launch "$run" --replay_size=2000000 --shards="$shards" \
-        --ledger="$run.ledger"
+nothing_acknowledged_is_lost() {
+    local run=$work/killed name status
+    launch "$run" --replay_size=2000000 --ledger="$run.ledger"
     for name in softq-actor softq-replay softq-learner softq-replay; do
         if ! goes_on "$run"; then
             not_ok "${FUNCNAME[0]}" "it stands still before $name is killed: \
@@ -58,8 +57,7 @@ $(tail -n 3 "$run.err")"
     elif ! passes_audit "$run"; then
         not_ok "${FUNCNAME[0]}" "$(cat "$run.audit")"
     else
-        ok "${FUNCNAME[0]} ($shards shards, $(audited "$run" acked_batches) \
-batches)"
+        ok "${FUNCNAME[0]} ($(audited "$run" acked_batches) batches)"
     fi
     faults_of_a_shard_are_seen "$run"
     ((failures)) || rm -rf "$run" "$run".*
@@ -89,8 +87,7 @@ nothing_stays_behind() { # who is killed: its program
     rm -rf "$run" "$run".*
 }
 
-nothing_acknowledged_is_lost 1
-nothing_acknowledged_is_lost 2
+nothing_acknowledged_is_lost
 nothing_stays_behind launcher
 nothing_stays_behind supervisor
 summary
