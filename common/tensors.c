@@ -105,12 +105,12 @@ static char *make_header(const struct tensors *tensors, size_t *len) {
 }
 
 /* The checksum's digits in a header as we print it, or NULL. */
-static char *find_digits(char *header) {
+static char *find_digits(char *header, size_t len) {
     static const char before[] = "\"checksum\":\"";
-    char *at = strstr(header, before);
-    if (at == NULL || strlen(at) < sizeof(before) - 1 + CHECKSUM_DIGITS)
-        return NULL;
-    return at + sizeof(before) - 1;
+    const size_t n = sizeof(before) - 1;
+    char *at = memmem(header, len, before, n);
+    const size_t rest = at != NULL ? len - (size_t)(at - header) : 0;
+    return rest >= n + CHECKSUM_DIGITS ? at + n : NULL;
 }
 
 static void put_digits(char *digits, uint64_t hash) {
@@ -128,7 +128,7 @@ static void sign(char *header, size_t len, const struct tensors *tensors) {
                 hash = hash_bytes(hash, entry->data, bytes_of(entry));
         }
     }
-    put_digits(find_digits(header), hash);
+    put_digits(find_digits(header, len), hash);
 }
 
 int tensors_write(const char *path, const struct tensors *tensors) {
@@ -353,7 +353,7 @@ static int read_data(struct reading *r, int fd) {
 /* Does the file say what it said when it was written? text: its header. */
 static int check_sum(struct reading *r, char *text, size_t len) {
     const char *said = tensors_note(r->out, checksum);
-    char *digits = find_digits(text), sum[CHECKSUM_DIGITS + 1] = "";
+    char *digits = find_digits(text, len), sum[CHECKSUM_DIGITS + 1] = "";
     if (said == NULL || digits == NULL) return 0;
     memcpy(digits, no_digits, CHECKSUM_DIGITS);
     uint64_t hash = hash_bytes(HASH_START, text, len);
@@ -381,7 +381,6 @@ static int read_file(struct reading *r, int fd) {
     char *text = malloc(length + 1);
     if (text == NULL) return -ENOMEM;
     r->data_bytes = size - sizeof(length) - length;
-    text[length] = '\0';
     rc = read_all(fd, text, length);
     if (rc == 0) rc = read_header(r, text, length);
     if (rc == 0) rc = read_data(r, fd);
