@@ -142,16 +142,28 @@ static void field(FILE *csv, double value, bool any) {
     }
 }
 
+/* The row whole or, on a full disk, none of it. 0 or a negative errno. */
+static int append(FILE *csv, const char *row, size_t len) {
+    const int fd = fileno(csv); // stdio would write a part, and go on with it
+    const off_t end = lseek(fd, 0, SEEK_END);
+    const ssize_t wrote = write(fd, row, len);
+    if (wrote >= 0 && (size_t)wrote == len) return 0;
+    const int rc = wrote < 0 ? -errno : -ENOSPC;
+    if (wrote > 0 && ftruncate(fd, end) != 0)
+        log_debug("progress.csv: %s", strerror(errno));
+    return rc;
+}
+
 void progress_row(struct progress *progress, const struct progress_now *now) {
-    FILE *csv = progress->csv;
+    char row[1024] = "";
+    FILE *csv = fmemopen(row, sizeof(row), "w");
+    if (csv == NULL) return; // no memory: the next one
     const struct progress_now *last = &progress->row;
     const struct progress_mean *mean = &progress->mean;
     const struct progress_statistic *statistic = &progress->statistic;
     const double elapsed = now->seconds - last->seconds;
     const double n = (double)mean->n;
 
-    // what a full disk left of a row must not become part of this one
-    if (progress->csv_failed) fputc('\n', csv);
     fprintf(csv, "%.3f,%" PRIu64 ",%" PRIu64 ",%.2f,%.2f,%" PRIu64,
             now->seconds, now->updates, now->steps,
             rate(now->updates, last->updates, elapsed),
@@ -174,12 +186,12 @@ void progress_row(struct progress *progress, const struct progress_now *now) {
     field(csv, statistic->least, statistic->n > 0);
     field(csv, statistic->greatest, statistic->n > 0);
     fputc('\n', csv);
-    const bool failed = fflush(csv) != 0 || ferror(csv);
-    if (failed && !progress->csv_failed) {
-        log_warn("progress.csv: %s; going on without", strerror(errno));
+    fclose(csv);
+    const int rc = append(progress->csv, row, strlen(row));
+    if (rc != 0 && !progress->csv_failed) {
+        log_warn("progress.csv: %s; going on without", strerror(-rc));
     }
-    progress->csv_failed = failed;
-    clearerr(csv);
+    progress->csv_failed = rc != 0;
     progress->row = *now;
     progress->mean = (struct progress_mean){0};
     progress->statistic = (struct progress_statistic){0};
