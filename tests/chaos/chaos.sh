@@ -49,7 +49,7 @@ readonly shards=2 actors=8
 readonly round=4000             # cs of faults before all is mended
 readonly recovery=1500          # cs
 readonly enough_updates=15000    # for the policy
-readonly most_kills=3           # of a process in a minute: its restarts wait
+readonly longest_pause=8         # s before the supervisor's next start
 run=$work/chaos
 hosts=(learner shard-0 shard-1 crew-0 crew-1 crew-2 crew-3)
 faults=(kill pause)
@@ -164,7 +164,7 @@ all_run() {
 # -- faults --
 
 mends=() # "when kind victim [pid]"
-declare -A ailing kills
+declare -A ailing kills pauses
 
 log_fault() {
     printf '%7.2f %s\n' "$((now - began))e-2" "$*" >>"$run/faults"
@@ -193,10 +193,8 @@ strike() {
 hit() { # kind, victim, cs, dice
     case $1 in
     kill)
-        # shellcheck disable=SC2086 # one word a kill
-        (($(newer_than $((now - 6000)) ${kills[$2]-}) < most_kills)) &&
-            pid_of "$2" && kill -9 "$pid" || return
-        kills[$2]="${kills[$2]-} $now"
+        may_be_killed "$2" && pid_of "$2" && kill -9 "$pid" || return
+        kills[$2]=$now pauses[$2]=$pause
         log_fault kill "$2"
         return
         ;;
@@ -224,11 +222,14 @@ hit() { # kind, victim, cs, dice
     mends+=("$((now + $3)) $1 $2 $4")
 }
 
-newer_than() { # cs, moments...: how many
-    local moment earliest=$1 n=0
-    shift
-    for moment; do n=$((n + (moment >= earliest))); done
-    echo "$n"
+# The supervisor waits twice as long after each life of less than a minute. Not
+# so long that a round would be spent without its learner.
+may_be_killed() { # process: sets pause
+    local pause_before=${pauses[$1]-0} died=${kills[$1]-0}
+    pause=1
+    ((pause_before == 0 || now - died - 100 * pause_before >= 6000)) ||
+        pause=$((2 * pause_before))
+    ((pause <= longest_pause))
 }
 
 mend() { # all that is due by then
