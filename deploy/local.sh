@@ -51,7 +51,7 @@ take_option() { # --name=value or --flag
     --init_from) init_from "${1#*=}" ;;
     --model) model_file "${1#*=}" ;;
     --join | --index | --name | --lifeline | --evaluate | --status | \
-        --check | --keep | --list_tasks)
+        --check | --keep | --list_tasks | --audit)
         refuse "$name is not for a launch" ;;
     *) options+=("$name${1#"${1%%=*}"}") ;;
     esac
