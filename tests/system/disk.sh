@@ -14,7 +14,7 @@ fi
 . "$(dirname "$0")/lib.bash"
 
 disk=$work/disk
-learner=$(program softq-learner) replay=$(program softq-replay)
+learner=$(program softq-learner)
 
 new_disk() { # size
     umount "$disk" 2>/dev/null
@@ -28,14 +28,6 @@ fill_up() {
     rm -f "$disk/probe"
 }
 
-start_learner() { # run, options...
-    local run=$1
-    shift
-    "$learner" --run_dir="$run" --task=multigoal --units=32 --minibatch=16 \
-        --value_particles=8 --particles_fixed=4 --particles_moved=4 \
-        --warmup=200 --progress=none "$@" 2>"$work/learner.log" &
-}
-
 a_learner_does_not_start_on_it() {
     new_disk 64k
     mkdir "$disk/run"
@@ -46,24 +38,20 @@ a_learner_does_not_start_on_it() {
 
 # Nothing of the ring is left, or the next start would find a cut one.
 a_ring_that_does_not_fit_is_refused() {
-    local run=$disk/run status peers
+    local run=$disk/run status
     new_disk 4m
-    start_learner "$run" --replay_size=1000000
-    peers=$!
-    within 5 test -e "$run/address"
-    "$(program softq-actor)" --join="$run" --name=actor-0 2>/dev/null &
-    peers+=" $!"
-    timeout 20 "$replay" --join="$run" --run_dir="$run" 2>"$work/err"
+    timeout -k 2 60 "$root/deploy/local.sh" multigoal "${small[@]}" \
+        --replay_size=1000000 --run_dir="$run" >"$work/out" 2>"$work/err" \
+        </dev/null
     status=$?
-    # shellcheck disable=SC2086 # two of them
-    kill $peers && wait $peers
-    if [[ $status == 2 ]] && grep -q 'No space left' "$work/err" &&
+    if [[ $status == 2 ]] && grep -qi 'no space' "$work/err" &&
         ! compgen -G "$run/replay/*" >/dev/null; then
         ok "${FUNCNAME[0]}"
     else
         not_ok "${FUNCNAME[0]}" "status $status, $(ls "$run/replay"): \
 $(tail -n 3 "$work/err")"
     fi
+    within 12 gone "$disk" || not_ok "${FUNCNAME[0]}" 'processes stay behind'
 }
 
 status_of() { # run, figure
