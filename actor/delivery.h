@@ -10,6 +10,7 @@
 #include "actor/window.h"
 #include "common/batch.h"
 #include "common/config.h"
+#include "common/ledger.h"
 #include "proto/link.h"
 #include "proto/wire.h"
 
@@ -53,7 +54,7 @@ struct delivery {
     struct link_self *self;
     const struct keys *keys;
     uint64_t rank, resend_ms;
-    int ack_log; /* descriptor, -1: off */
+    struct ledger ledger;
     size_t turn; /* round-robin */
     struct wire_spec spec;
     uint64_t rows;
@@ -63,7 +64,7 @@ struct delivery {
 /*
  * The callbacks and data are set by the caller before. keys: ours, of no folder
  * for none; borrowed. rows: the most of a
- * batch. Returns 0 or a negative errno, logged (-ENOMEM; ack_log cannot be
+ * batch. Returns 0 or a negative errno, logged (-ENOMEM; the ledger cannot be
  * opened).
  */
 int delivery_start(struct delivery *delivery, uv_loop_t *loop, void *zmq,

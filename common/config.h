@@ -140,7 +140,7 @@ struct config {
     char model[CONFIG_PATH_LEN];      /* actor: MJCF file in the place of a MuJoCo task's own; "": its own */
     char robot[CONFIG_PATH_LEN];      /* actor: INI with a [robot] section, the task; "": RUN/task's, or a built-in task */
     char env[CONFIG_PATH_LEN];        /* actor: shared object of softq/env.h, the task; "": likewise */
-    char ack_log[CONFIG_PATH_LEN];    /* actor: append "rank epoch seq rows" for each acknowledged batch; "": off */
+    char ledger[CONFIG_PATH_LEN];     /* folder of common/ledger.h's files; actor: written; replay: for audit; "": none */
     int lifeline;                     /* inherited descriptor; -1: none. End of file means stop */
     char log_level[8];                /* error|warn|info|debug */
 
@@ -167,6 +167,7 @@ struct config {
     char status[CONFIG_PATH_LEN];     /* learner: --status=RUN|ADDRESS, print and exit */
     char make_keys[CONFIG_PATH_LEN];  /* learner: make a key pair in this folder, print the public one, exit */
     char check_keys[CONFIG_PATH_LEN]; /* learner: is this keys folder, or list of allowed keys, in order? */
+    char audit[CONFIG_PATH_LEN];      /* replay: RUN whose rings to hold against ledger, exit */
     bool print_config;                /* print the effective configuration, exit */
 };
 

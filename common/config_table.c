@@ -291,8 +291,9 @@ const struct config_option config_table[] = {
              "copy, or a built-in task"},
     {FIELD(env), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN | ACTOR, "",
      .help = "shared object that is the task (softq/env.h); empty: likewise"},
-    {FIELD(ack_log), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN | ACTOR, "",
-     .help = "append a line for each acknowledged batch; empty: off"},
+    {FIELD(ledger), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN | PEERS, "",
+     .help = "folder for the actors' record of every batch sent and "
+             "acknowledged, for --audit; empty: none"},
     {FIELD(lifeline), CONFIG_INT, CONFIG_OF_PROCESS, OWN | PEERS, "-1", -1,
      1048576, .help = "descriptor whose end of file means stop; -1: none"},
     {FIELD(log_level), CONFIG_TEXT, CONFIG_OF_PROCESS, PEERS, "info",
@@ -351,6 +352,9 @@ const struct config_option config_table[] = {
     {FIELD(check_keys), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN, "",
      .help = "softq-learner: look at this folder of keys, or file of allowed "
              "ones, and exit (deploy/keys.sh check)"},
+    {FIELD(audit), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | REPLAY, "",
+     .help = "run whose rings to hold against the record in --ledger, and exit: "
+             "0, or 1 when something acknowledged is missing or altered"},
     {FIELD(print_config), CONFIG_BOOL, CONFIG_OF_EVALUATION, OWN | PEERS,
      "false", .help = "print the effective configuration and exit"},
 };

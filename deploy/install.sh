@@ -50,6 +50,8 @@ protobuf-compiler protoc
 python3-numpy     /usr/lib/python3/dist-packages/numpy/__init__.py
 python3-protobuf  /usr/lib/python3/dist-packages/google/protobuf/__init__.py
 python3-zmq       /usr/lib/python3/dist-packages/zmq/__init__.py
+iproute2   ip
+nftables   nft
 LIST
     fi
     if [ "$slow" = yes ]; then

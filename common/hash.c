@@ -1,4 +1,4 @@
-#include "actor/hash.h"
+#include "common/hash.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,12 +1,13 @@
-#ifndef ACTOR_HASH_H
-#define ACTOR_HASH_H
+#ifndef COMMON_HASH_H
+#define COMMON_HASH_H
 
 #include <stddef.h>
 #include <stdint.h>
 
 /*
- * 64-bit FNV-1a: whether two actors of one run have the same model. It tells
- * an edit or a mix-up, not an attack.
+ * 64-bit FNV-1a: whether two actors of one run have the same model, whether a
+ * file is as it was written. It tells an edit, a mix-up or a bad disk, not an
+ * attack.
  */
 #define HASH_START UINT64_C(0xcbf29ce484222325)
 
