@@ -119,11 +119,13 @@ static void on_tick(uv_timer_t *timer) {
     if (learner->config.lockstep) {
         lockstep_go_on(learner);
     } else {
-        cycle_expire(learner, now_ms);
+        cycle_expire(learner);
         cycle_publish(learner, now_ms);
         cycle_pump(learner);
         dialogue_serve_waiting(learner);
     }
+    latency_turn(&learner->inserts, now_ms);
+    latency_turn(&learner->pulls, now_ms);
     saver_tick(learner, now_ms);
     report(learner, now_ms);
     learner_check_limits(learner);

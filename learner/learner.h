@@ -11,6 +11,7 @@
 #include "common/rng.h"
 #include "learner/checkpoint.h"
 #include "learner/feed.h"
+#include "learner/latency.h"
 #include "learner/limiter.h"
 #include "learner/lockstep.h"
 #include "learner/origin.h"
@@ -57,8 +58,9 @@ struct learner {
     struct link_server server;
     struct lifecycle life;
     uv_timer_t tick, heartbeat;
-    uint64_t ticked_ms; /* loop time of the last tick */
-    uint64_t refused;   /* messages answered with Refused */
+    uint64_t ticked_ms;            /* loop time of the last tick */
+    uint64_t refused;              /* messages answered with Refused */
+    struct latency inserts, pulls; /* as the actors tell */
 
     /* learning */
     struct origin origin; /* until the trainer has it */
@@ -67,11 +69,11 @@ struct learner {
     uv_async_t results;
     struct feed feed;
     struct rng feed_rng;
-    size_t lent;            /* minibatches at the trainer */
-    uint64_t updates;       /* done */
-    double busy_seconds;    /* of the trainer, in updates */
+    size_t lent;                      /* minibatches at the trainer */
+    uint64_t updates;                 /* done */
+    double busy_seconds;              /* of the trainer, in updates */
     struct algorithm_figures figures; /* of the last update */
-    uint64_t progressed_ms; /* when the last update was done */
+    uint64_t progressed_ms;           /* when the last update was done */
     struct publish publish;
     bool publish_asked;
     uint64_t serve_from; /* rank whose turn it is: more actors than

@@ -71,6 +71,12 @@ static void print_learning(const struct learner *l, FILE *out) {
     fprintf(out, "staleness_earlier %" PRIu64 "\n", l->aged_out);
 }
 
+static void print_latencies(const struct learner *l, FILE *out) {
+    latency_print(&l->inserts, "insert", out);
+    latency_print(&l->pulls, "pull", out);
+    latency_print_histogram(&l->feed.latency, "sample", out);
+}
+
 static void print_peers(const struct learner *l, FILE *out) {
     const struct registry *registry = &l->registry;
     fprintf(out, "topology %" PRIu64 "\nactors %zu\nshards %zu\n",
@@ -117,6 +123,7 @@ char *status_text(const struct learner *learner, size_t *len) {
     if (out == NULL) return NULL;
     print_run(learner, out);
     print_learning(learner, out);
+    print_latencies(learner, out);
     print_peers(learner, out);
     if (fclose(out) != 0) {
         free(text);

@@ -41,6 +41,9 @@ static struct wire_topology topology(void) {
         .version = 9, .spec = {S, A}, .n = 2, .shards = shards};
 }
 
+static const uint32_t latencies[] = {4u << 24 | 1, 90u << 24 | 0xFFFFFF,
+                                     239u << 24 | 7};
+
 static void fill_bodies(struct wire_message *m) {
     m[WIRE_HELLO - 1].hello =
         (struct wire_hello){WIRE_SHARD, "0.1.0", "tcp://*:5560", 3};
@@ -54,12 +57,13 @@ static void fill_bodies(struct wire_message *m) {
         11,
         {1, 2, 3, 4, 5, 6, 17, 8, 9, 10, 11, 12, 13, 14, 15, 16},
         true,
-        1000};
+        1000,
+        {latencies, 3},
+        {&latencies[2], 1}};
     m[WIRE_GET_PARAMETERS - 1].get_parameters =
         (struct wire_get_parameters){(uint64_t)3 << 40 | 5, 6};
-    m[WIRE_PARAMETERS - 1].parameters =
-        (struct wire_parameters){(uint64_t)3 << 40 | 6, 7, 0.5f, phi, 5, noise,
-                                 4, mean, scale, 3};
+    m[WIRE_PARAMETERS - 1].parameters = (struct wire_parameters){
+        (uint64_t)3 << 40 | 6, 7, 0.5f, phi, 5, noise, 4, mean, scale, 3};
     m[WIRE_NOT_MODIFIED - 1].not_modified = 77;
     m[WIRE_INSERT - 1].insert = (struct wire_insert){0xABCDEF, 21, 2, rows()};
     m[WIRE_INSERTED - 1].answer = (struct wire_answer){0xABCDEF, 21};
