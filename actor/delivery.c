@@ -155,6 +155,7 @@ static void on_message(struct link_client *client,
             window_answer(&d->window, answer->seq);
         if (batch != NULL) {
             d->acknowledged += batch->rows.n;
+            histogram_add(&d->inserts, uv_hrtime() / 1000 - batch->pushed_us);
             write_ack(d, batch);
             ask_busy(d, shard);
             d->on_room(d);
@@ -295,7 +296,7 @@ bool delivery_has_room(const struct delivery *d) {
 
 void delivery_push(struct delivery *d, const struct batch *src, size_t from,
                    size_t n) {
-    (void)window_push(&d->window, src, from, n);
+    window_push(&d->window, src, from, n)->pushed_us = uv_hrtime() / 1000;
     place(d);
 }
 

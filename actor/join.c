@@ -174,6 +174,13 @@ static void on_refused(struct actor *a, const struct wire_refused *refused) {
     }
 }
 
+static void pull_answered(struct actor *a) {
+    a->pulled_ms = 0;
+    if (a->wanted_us == 0) return;
+    histogram_add(&a->pulls, uv_hrtime() / 1000 - a->wanted_us);
+    a->wanted_us = 0;
+}
+
 static void on_parameters(struct actor *a, const struct wire_parameters *p) {
     if (!a->welcomed ||
         (a->config.lockstep && !(a->round_asked && p->round == a->round))) {
@@ -195,11 +202,11 @@ static void on_parameters(struct actor *a, const struct wire_parameters *p) {
                                   .noise = p->noise,
                                   .mean = p->mean,
                                   .scale = p->scale};
-    if (rollout_set_policy(&a->rollout, &policy, p->version) != 0) {
+    if (actor_policy(a, &policy, p->version) != 0) {
         log_warn("out of memory for a policy: asking again");
         return;
     }
-    a->pulled_ms = 0;
+    pull_answered(a);
     a->round_asked = false;
     a->has_policy = true;
     actor_wake(a);
@@ -234,7 +241,7 @@ static void on_message(struct link_client *client,
         on_parameters(a, &m->parameters);
         break;
     case WIRE_NOT_MODIFIED:
-        a->pulled_ms = 0;
+        pull_answered(a);
         break;
     case WIRE_RECEIVED:
         if (m->received.epoch == a->self.incarnation) {
@@ -279,6 +286,7 @@ void join_pull(struct actor *a) {
                                                           : 0,
                                .round = a->round}};
         a->pulled_ms = now;
+        if (a->wanted_us == 0) a->wanted_us = uv_hrtime() / 1000;
         tell(a, &get);
     }
     if (a->config.lockstep) {
@@ -293,8 +301,9 @@ void join_pull(struct actor *a) {
 }
 
 static void beat(struct actor *a) {
-    const struct delivery *d = &a->delivery;
+    struct delivery *d = &a->delivery;
     uint64_t bad = d->bad + a->learner->bad;
+    uint32_t inserts[HISTOGRAM_BUCKETS], pulls[HISTOGRAM_BUCKETS];
     struct wire_message beat = {
         .type = WIRE_HEARTBEAT,
         .heartbeat = {.topology_version = a->topology_version,
@@ -308,8 +317,13 @@ static void beat(struct actor *a) {
                                    .refused = d->stale,
                                    .bad_messages = bad,
                                    .policy_version = a->rollout.version,
-                                   .waiting = window_full(&d->window)}},
+                                   .waiting = window_full(&d->window)},
+                      .inserts = {.pairs = inserts},
+                      .pulls = {.pairs = pulls}},
     };
+    beat.heartbeat.inserts.n = (uint32_t)histogram_pack(&d->inserts, inserts);
+    beat.heartbeat.pulls.n = (uint32_t)histogram_pack(&a->pulls, pulls);
+    d->inserts = a->pulls = (struct histogram){0};
     a->beat_ms = uv_now(a->loop);
     tell(a, &beat);
 }

@@ -31,6 +31,7 @@ struct window_batch {
     uint32_t shard;
     uint64_t incarnation; /* of the shard when it was last sent */
     uint64_t sent_ms;     /* last sent, or told Busy */
+    uint64_t pushed_us;   /* the caller's: when it was first sent */
 };
 
 struct window {

@@ -11,6 +11,7 @@
 #include <zmq.h>
 
 #include "common/log.h"
+#include "proto/link_fleet.h"
 #include "proto/link_socket.h"
 
 enum { PER_TURN = 64, FIRST_MAX_SIZE = 4 << 20, COMPLAINT_MS = 60 * 1000 };
@@ -87,7 +88,9 @@ int link_server_send(struct link_server *server, const struct link_route *to,
 
 int link_client_send(struct link_client *client,
                      const struct wire_message *message) {
-    return send_message(client->sock, client->self, NULL, message);
+    const struct link_route *to =
+        client->server != NULL ? &client->route : NULL;
+    return send_message(client->sock, client->self, to, message);
 }
 
 int link_packed_init(struct link_packed *packed, const struct link_self *self,
@@ -283,7 +286,7 @@ static void on_server_readable(struct sockpoll *poll) {
     }
 }
 
-static void hear(struct link_client *client, zmq_msg_t *frame, int n) {
+void link_client_hear(struct link_client *client, zmq_msg_t *frame, int n) {
     struct wire_message message = {0};
     char why[256] = "not a message of ours";
     size_t len = zmq_msg_size(frame);
@@ -320,7 +323,7 @@ static void on_client_readable(struct sockpoll *poll) {
         zmq_msg_t frame;
         int n = link_socket_receive(client->sock, &frame, 1);
         if (n < 0) return;
-        hear(client, &frame, n);
+        link_client_hear(client, &frame, n);
         zmq_msg_close(&frame);
     }
 }
@@ -390,6 +393,13 @@ int link_client_start(struct link_client *client, uv_loop_t *loop, void *zmq,
                                    .loop = loop,
                                    .max_size = FIRST_MAX_SIZE};
     int rc = 0;
+    if (client->self->fleet != NULL) {
+        rc = link_fleet_join(client, loop, zmq, address, high_water);
+        if (rc != 0) {
+            log_error("cannot connect to '%s': %s", address, zmq_strerror(-rc));
+        }
+        return rc;
+    }
     void *sock = link_socket_new(zmq, ZMQ_DEALER, address, high_water);
     if (sock == NULL || zmq_connect(sock, address) != 0) rc = -zmq_errno();
     if (rc == 0) {
@@ -416,12 +426,21 @@ void link_client_stop(struct link_client *client, int linger,
                       void (*on_closed)(struct link_client *client)) {
     if (client->sock == NULL || client->stopping) return;
     client->stopping = true;
+    if (client->server != NULL) {
+        link_fleet_leave(client);
+        if (on_closed != NULL) on_closed(client);
+        return;
+    }
     client->linger = linger;
     client->on_closed = on_closed;
     sockpoll_stop(&client->poll, on_client_closed);
 }
 
 void link_client_finish(struct link_client *client, int linger) {
-    if (client->sock != NULL) link_socket_close(client->sock, linger);
+    if (client->server != NULL) {
+        link_fleet_leave(client);
+    } else if (client->sock != NULL) {
+        link_socket_close(client->sock, linger);
+    }
     client->sock = NULL;
 }

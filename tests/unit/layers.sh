@@ -56,7 +56,7 @@ pure+='|actor/tasks/.*\.[ch]|replay/(ring|ring_file|import|dedup|crc32c)\.[ch]'
 pure+='|learner/(soft_value|svgd|adam|critic|ddpg|limiter|algorithm[a-z_]*)\.[ch]'
 pure+='|learner/(network|origin|pool|schedule)\.[ch]'
 pure+='|learner/(registry|state|feed|checkpoint|progress|trainer)\.[ch]'
-loops='uv\.h|zmq\.h|proto/(link|link_socket|lifecycle|sockpoll)\.h'
+loops='uv\.h|zmq\.h|proto/(link|link_socket|lifecycle|link_fleet|sockpoll)\.h'
 includes actor common learner proto replay | grep -E "^($pure):" |
     grep -E "[<\"]($loops)[>\"]" | check pure_modules_know_no_loop
 
