@@ -251,14 +251,32 @@ void ring_close(struct ring *ring) {
     *ring = (struct ring){0};
 }
 
+/* Rows of one sender that are gone, not yet told to dedup: they come in runs,
+ * as they were sent. */
+struct gone {
+    uint64_t actor, epoch, n;
+};
+
+static void forget(struct ring *ring, struct gone *gone) {
+    if (gone->n > 0)
+        dedup_drop(&ring->private->dedup, gone->actor, gone->epoch, gone->n);
+    gone->n = 0;
+}
+
 /* The slot's old row, if any, is about to be overwritten. */
-static void evict(struct ring *ring, uint64_t slot, uint64_t number) {
+static void evict(struct ring *ring, uint64_t slot, uint64_t number,
+                  struct gone *gone) {
     if (number < ring->spec.capacity) return;
     uint64_t old = number - ring->spec.capacity;
     if (old < ring->oldest) return;
     if (slot_valid(ring, slot)) {
         const struct row_head *head = head_of(slot_of(ring, slot));
-        dedup_drop(&ring->private->dedup, head->actor, head->epoch);
+        if (head->actor != gone->actor || head->epoch != gone->epoch) {
+            forget(ring, gone);
+            gone->actor = head->actor;
+            gone->epoch = head->epoch;
+        }
+        gone->n++;
         ring->present--;
     }
     ring->oldest = old + 1;
@@ -333,6 +351,7 @@ enum ring_verdict ring_insert(struct ring *ring, uint64_t actor, uint64_t epoch,
     uint64_t slot = ring->stored % capacity;
     uint8_t *group[GROUP];
     size_t open = 0;
+    struct gone gone = {0};
     for (size_t i = 0; i < rows->n; i++) {
         struct row_head head = {.number = ring->stored + i,
                                 .actor = actor,
@@ -340,7 +359,7 @@ enum ring_verdict ring_insert(struct ring *ring, uint64_t actor, uint64_t epoch,
                                 .seq = seq,
                                 .index = i,
                                 .version = rows->version[i]};
-        evict(ring, slot, head.number);
+        evict(ring, slot, head.number, &gone);
         group[open] = slot_of(ring, slot);
         write_row(ring, group[open++], &head, rows, i);
         if (open == GROUP || i + 1 == rows->n) {
@@ -350,6 +369,7 @@ enum ring_verdict ring_insert(struct ring *ring, uint64_t actor, uint64_t epoch,
         if (p->valid != NULL) set_bit(p->valid, slot);
         if (++slot == capacity) slot = 0;
     }
+    forget(ring, &gone);
     ring->stored += rows->n;
     ring->present += rows->n;
     dedup_mark(&p->dedup, actor, epoch, seq);
