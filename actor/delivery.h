@@ -11,6 +11,7 @@
 #include "common/batch.h"
 #include "common/config.h"
 #include "common/histogram.h"
+#include "common/ledger.h"
 #include "proto/link.h"
 #include "proto/wire.h"
 
@@ -53,7 +54,7 @@ struct delivery {
     void *zmq;
     struct link_self *self;
     uint64_t rank, resend_ms;
-    int ack_log; /* descriptor, -1: off */
+    struct ledger ledger;
     size_t turn; /* round-robin */
     struct wire_spec spec;
     uint64_t rows;
@@ -62,7 +63,7 @@ struct delivery {
 
 /*
  * The callbacks and data are set by the caller before. rows: the most of a
- * batch. Returns 0 or a negative errno, logged (-ENOMEM; ack_log cannot be
+ * batch. Returns 0 or a negative errno, logged (-ENOMEM; the ledger cannot be
  * opened).
  */
 int delivery_start(struct delivery *delivery, uv_loop_t *loop, void *zmq,

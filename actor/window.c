@@ -46,7 +46,7 @@ struct window_batch *window_push(struct window *window, const struct batch *src,
     assert(!batch->waiting && n <= batch->rows.capacity);
     batch->seq = window->next++;
     batch->waiting = true;
-    batch->placed = batch->busy = false;
+    batch->placed = batch->busy = batch->sent = false;
     batch->rows.n = 0;
     batch_append(&batch->rows, src, from, n);
     return batch;
@@ -55,7 +55,7 @@ struct window_batch *window_push(struct window *window, const struct batch *src,
 void window_sent(struct window_batch *batch, uint32_t shard,
                  uint64_t incarnation, uint64_t now_ms) {
     assert(batch->waiting);
-    batch->placed = true;
+    batch->placed = batch->sent = true;
     batch->busy = false;
     batch->shard = shard;
     batch->incarnation = incarnation;

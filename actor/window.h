@@ -24,11 +24,12 @@ enum { WINDOW_MAX_SPAN = 64 };
 
 struct window_batch {
     uint64_t seq;
-    struct batch rows; /* owned by the window, never changed once pushed */
-    bool waiting;      /* unanswered; read-only for the caller */
-    bool placed;       /* the three below hold */
-    bool busy;         /* the last answer was Busy */
-    uint32_t shard;
+    struct batch rows;    /* owned by the window, never changed once pushed */
+    bool waiting;         /* unanswered; read-only for the caller */
+    bool placed;          /* the last three hold */
+    bool busy;            /* the last answer was Busy */
+    bool sent;            /* at least once */
+    uint32_t shard;       /* that it was last sent to */
     uint64_t incarnation; /* of the shard when it was last sent */
     uint64_t sent_ms;     /* last sent, or told Busy */
     uint64_t pushed_us;   /* the caller's: when it was first sent */

@@ -133,10 +133,10 @@ struct config {
     char model[CONFIG_PATH_LEN];      /* actor: MJCF file in the place of a MuJoCo task's own; "": its own */
     char robot[CONFIG_PATH_LEN];      /* actor: INI with a [robot] section, the task; "": RUN/task's, or a built-in task */
     char env[CONFIG_PATH_LEN];        /* actor: shared object of softq/env.h, the task; "": likewise */
-    char ack_log[CONFIG_PATH_LEN];    /* actor: append "rank epoch seq rows" for each acknowledged batch; "": off */
     uint64_t simulated;               /* softq-simulate: actors in this process, 100 */
     double simulated_rate;            /* softq-simulate: rows a second of all of them; 0: as the window lets, 1000 */
     char simulated_spec[16];          /* softq-simulate: "S,A", observation and action dimensions. config_simulated_spec() */
+    char ledger[CONFIG_PATH_LEN];     /* folder of common/ledger.h's files; actor: written; replay: for audit; "": none */
     int lifeline;                     /* inherited descriptor; -1: none. End of file means stop */
     char log_level[8];                /* error|warn|info|debug */
 
@@ -159,6 +159,7 @@ struct config {
     char picture[CONFIG_PATH_LEN];    /* FILE.png of the task, without a run too; "": none */
     double picture_after;             /* s into an episode, 0.2 */
     char status[CONFIG_PATH_LEN];     /* learner: --status=RUN|ADDRESS, print and exit */
+    char audit[CONFIG_PATH_LEN];      /* replay: RUN whose rings to hold against ledger, exit */
     bool print_config;                /* print the effective configuration, exit */
 };
 

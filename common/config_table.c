@@ -274,8 +274,6 @@ const struct config_option config_table[] = {
              "copy, or a built-in task"},
     {FIELD(env), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN | ACTOR, "",
      .help = "shared object that is the task (softq/env.h); empty: likewise"},
-    {FIELD(ack_log), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN | ACTOR, "",
-     .help = "append a line for each acknowledged batch; empty: off"},
     {FIELD(simulated), CONFIG_U64, CONFIG_OF_PROCESS, OWN | SIMULATE, "100", 1,
      10000, .unit = "actors", .help = "that softq-simulate plays"},
     {FIELD(simulated_rate), CONFIG_REAL, CONFIG_OF_PROCESS, OWN | SIMULATE,
@@ -283,6 +281,9 @@ const struct config_option config_table[] = {
      .help = "of all of them together; 0: as fast as their windows let"},
     {FIELD(simulated_spec), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN | SIMULATE,
      "8,2", .help = "dimensions of their observations and actions, as 8,2"},
+    {FIELD(ledger), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN | PEERS, "",
+     .help = "folder for the actors' record of every batch sent and "
+             "acknowledged, for --audit; empty: none"},
     {FIELD(lifeline), CONFIG_INT, CONFIG_OF_PROCESS, OWN | PEERS, "-1", -1,
      1048576, .help = "descriptor whose end of file means stop; -1: none"},
     {FIELD(log_level), CONFIG_TEXT, CONFIG_OF_PROCESS, PEERS, "info",
@@ -328,6 +329,9 @@ const struct config_option config_table[] = {
      "0.2", 0, 1e4, .unit = "s", .help = "from an episode's start"},
     {FIELD(status), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN, "",
      .help = "softq-learner: show the state of this run or address, and exit"},
+    {FIELD(audit), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | REPLAY, "",
+     .help = "run whose rings to hold against the record in --ledger, and exit: "
+             "0, or 1 when something acknowledged is missing or altered"},
     {FIELD(print_config), CONFIG_BOOL, CONFIG_OF_EVALUATION, OWN | PEERS,
      "false", .help = "print the effective configuration and exit"},
 };

@@ -30,7 +30,7 @@ here=$(cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd -P)
 # shellcheck source=deploy/common.sh
 . "$here/common.sh"
 
-task='' run='' resume='' compose='' install=() options=() ack_log=() import=()
+task='' run='' resume='' compose='' install=() options=() ledger=() import=()
 preset='' robot='' env='' child='' interrupted=''
 
 # -- the command line --
@@ -43,7 +43,7 @@ take_option() { # --name=value or --flag
     case $name in
     --run_dir) run=${1#*=} ;;
     --resume) resume=${1#*=} ;;
-    --ack_log) ack_log=("$1") ;;
+    --ledger) ledger=("--ledger=${1#*=}") ;;
     --import) import=("--import=${1#*=}") ;;
     --compose) compose=${1#*=} ;;
     --robot) robot=${1#*=} ;;
@@ -312,7 +312,7 @@ train() {
     done
     for ((i = 0; i < $(effective actors); i++)); do
         commands+=(-- "actor-$i" "$run/bin/softq-actor" "${peer[@]}"
-            "--name=actor-$i" --idle_priority=true "${ack_log[@]}")
+            "--name=actor-$i" --idle_priority=true "${ledger[@]}")
     done
     # the pipe's only writer is this shell, so that kill -9 of it ends the run
     exec {line}<> <(:)

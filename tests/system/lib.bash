@@ -123,23 +123,27 @@ end_by_limit() { # run
     kill -INT "$launcher"
     finish "$launcher" 20
     "$root/deploy/local.sh" --no-install --resume "$1" --max_seconds=1 \
-        --progress=lines --ack_log="$1.acks" >>"$1.out" 2>>"$1.err" </dev/null &
+        --progress=lines --ledger="$1.ledger" >>"$1.out" 2>>"$1.err" </dev/null &
     finish $! 60
 }
 
-# Batches in the actor's log of acknowledgements that no ring holds whole.
-missing_batches() { # run
-    "$(program ring_dump)" "$1"/replay/shard-*.ring |
-        awk -v acks="$1.acks" '
-            $5 == 1 { stored[$1, $2, $3] = $4 }
-            END {
-                while ((getline line < acks) > 0) {
-                    split(line, f, " ")
-                    n++
-                    missing += stored[f[1], f[2], f[3]] != f[4]
-                }
-                print missing + 0, n + 0
-            }'
+acks_of() { # run: how many batches the ledger says are stored
+    cat "$1".ledger/*.acked 2>/dev/null | grep -c .
+}
+
+has_acks() { # run, how many
+    (($(acks_of "$1") >= $2))
+}
+
+# Is all that was acknowledged where it should be? The judge's figures are in
+# $1.audit.
+passes_audit() { # run
+    "$(program softq-replay)" --audit="$1" --ledger="$1.ledger" \
+        >"$1.audit" 2>&1
+}
+
+audited() { # run, figure
+    awk -v name="$2" '$1 == name { print $2 }' "$1.audit"
 }
 
 # Status 2 within 20 s, one line on stderr, and the line has the word.

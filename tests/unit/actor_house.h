@@ -43,7 +43,7 @@ struct actor_house {
     int status;
 
     pid_t child;
-    char folder[64], join[96], acks[96];
+    char folder[64], join[96], ledger[96];
     uv_loop_t loop;
     void *zmq;
     uv_timer_t tick;
@@ -71,7 +71,7 @@ void actor_house_push_topology(struct actor_house *h);
 /* Play the scenario to its end. */
 void actor_house_play(struct actor_house *h);
 
-/* Lines of the ack log, each of a batch that was stored. */
+/* Acknowledged batches in the ledger; each was sent first, and stored. */
 uint64_t actor_house_count_acks(const struct actor_house *h);
 
 /* Zeroed; the caller fills in the scenario. For actor_house_free(). */

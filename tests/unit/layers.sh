@@ -52,7 +52,7 @@ keep common_knows_no_sockets 'uv\.h|zmq\.h' '(actor|learner|proto|replay)/.*'
 
 # pure modules: no loop, no socket, neither directly nor through a header
 pure='common/.*|proto/wire.*|actor/(env|exploration|rollout|outbox|window)\.[ch]'
-pure+='|actor/tasks/.*\.[ch]|replay/(ring|ring_file|import|dedup|crc32c)\.[ch]'
+pure+='|actor/tasks/.*\.[ch]|replay/(ring|ring_file|import|audit|book|dedup|crc32c)\.[ch]'
 pure+='|learner/(soft_value|svgd|adam|critic|ddpg|limiter|algorithm[a-z_]*)\.[ch]'
 pure+='|learner/(network|origin|pool|schedule)\.[ch]'
 pure+='|learner/(registry|state|feed|checkpoint|progress|trainer)\.[ch]'

@@ -27,7 +27,7 @@ strike() {
 
 launch "$run" --max_seconds=45 --replay_size=2000000 --shards=2 --actors=2 \
     --transport=tcp --port=$((31000 + RANDOM % 900 * 20)) --dead_after=1.5 \
-    --ratio=0.5 --ack_log="$run.acks"
+    --ratio=0.5 --ledger="$run.ledger"
 if ! within 60 has_updates "$run" 50; then
     not_ok a_run_starts "$(tail -n 3 "$run.err")"
     exit 1
