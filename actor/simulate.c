@@ -45,7 +45,7 @@ struct simulation {
     struct link_fleet fleet;
     uv_timer_t turn;
     struct batch pool; /* (POOL_ROWS) */
-    size_t n, started;
+    size_t n, started, served; /* served: all before have a policy */
     struct player *players; /* (n) */
     uint64_t began_ms;
     double made;     /* batches that the rate has asked for so far */
@@ -53,7 +53,8 @@ struct simulation {
     uint64_t whole;  /* of them taken up, whole ones */
     uint64_t held;   /* of those, made by nobody: no room, policy or shard */
     uint64_t ticked; /* ticks of all players */
-    struct histogram inserts, pulls;
+    uint64_t settled_ms;             /* when all had a policy; 0: not yet */
+    struct histogram inserts, pulls; /* since then */
     int status;
     bool ending;
 };
@@ -163,10 +164,23 @@ int actor_create(struct actor *a) {
 
 /* ---- time ---- */
 
-/* Keep what the heartbeat is about to take away. */
-static void collect(struct simulation *s, struct actor *a) {
-    histogram_merge(&s->inserts, &a->delivery.inserts);
-    histogram_merge(&s->pulls, &a->pulls);
+/* Of those that a heartbeat took away: arrivals and the first parameters of
+ * thousands are another story. */
+static void collect(struct simulation *s, const struct histogram *inserts,
+                    const struct histogram *pulls) {
+    if (s->settled_ms == 0) return;
+    histogram_merge(&s->inserts, inserts);
+    histogram_merge(&s->pulls, pulls);
+}
+
+static void settle(struct simulation *s, uint64_t now) {
+    if (s->settled_ms != 0) return;
+    while (s->served < s->n && s->players[s->served].actor.has_policy)
+        s->served++;
+    if (s->served < s->n) return;
+    s->settled_ms = now;
+    log_info("all %zu actors have parameters after %.1f s", s->n,
+             1e-3 * (double)(now - s->began_ms));
 }
 
 static void start_some(struct simulation *s, uint64_t now) {
@@ -188,10 +202,7 @@ static void tick_some(struct simulation *s, uint64_t now) {
         const uint64_t beat = a->beat_ms;
         const struct histogram inserts = a->delivery.inserts, pulls = a->pulls;
         join_tick(a);
-        if (a->beat_ms != beat) {
-            histogram_merge(&s->inserts, &inserts);
-            histogram_merge(&s->pulls, &pulls);
-        }
+        if (a->beat_ms != beat) collect(s, &inserts, &pulls);
         if (a->welcomed && !a->stopping) delivery_tick(&a->delivery);
     }
 }
@@ -222,6 +233,7 @@ static void on_turn(uv_timer_t *timer) {
     const uint64_t now = uv_now(&s->loop);
     start_some(s, now);
     if (!s->ending) tick_some(s, now);
+    settle(s, now);
     if (!s->ending) step_some(s);
 }
 
@@ -296,7 +308,7 @@ static void print(struct simulation *s) {
     uint64_t outstanding = 0, episodes = 0, lost = 0;
     for (size_t i = 0; i < s->n; i++) {
         struct actor *a = &s->players[i].actor;
-        collect(s, a);
+        collect(s, &a->delivery.inserts, &a->pulls);
         rows += a->rollout.steps;
         acknowledged += a->delivery.acknowledged;
         busy += a->delivery.busy;
@@ -306,12 +318,15 @@ static void print(struct simulation *s) {
         episodes += a->rollout.episodes;
         lost += a->outbox.lost;
     }
-    printf("simulated %zu\nserved %" PRIu64 "\nrows %" PRIu64
-           "\nacknowledged %" PRIu64 "\noutstanding_batches %" PRIu64
-           "\nheld_batches %" PRIu64 "\nbusy %" PRIu64 "\nstale %" PRIu64
-           "\nepisodes %" PRIu64 "\nepisodes_lost %" PRIu64 "\n",
-           s->n, served, rows, acknowledged, outstanding, s->held, busy, stale,
-           episodes, lost);
+    const uint64_t ms =
+        s->settled_ms != 0 ? uv_now(&s->loop) - s->settled_ms : 0;
+    printf("simulated %zu\nsettled_seconds %.1f\nserved %" PRIu64
+           "\nrows %" PRIu64 "\nacknowledged %" PRIu64
+           "\noutstanding_batches %" PRIu64 "\nheld_batches %" PRIu64
+           "\nbusy %" PRIu64 "\nstale %" PRIu64 "\nepisodes %" PRIu64
+           "\nepisodes_lost %" PRIu64 "\n",
+           s->n, 1e-3 * (double)ms, served, rows, acknowledged, outstanding,
+           s->held, busy, stale, episodes, lost);
     print_quantiles("insert", &s->inserts);
     print_quantiles("pull", &s->pulls);
     fflush(stdout);
