@@ -5,6 +5,7 @@
 #                    [--simulated [--rate T] [--spec S,A]]
 #                    [--faults] [--seed S] [--run_dir RUN] [--keep]
 #                    [--audit=false] [--no-install] [--name=value ...]
+#   deploy/stress.sh --report RUN      of a run that was kept, once more
 #
 # `--name value` and `--name=value` are the same. Starts a learner, R shards (4)
 # and N actors (16): real ones that play TASK (swimmer), or with --simulated one
@@ -35,8 +36,8 @@ here=$(cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd -P)
 . "$here/common.sh"
 
 actors=16 shards=4 minutes=1 task=swimmer simulated='' rate=10000 spec=8,2
-faults='' seed=1 run='' keep='' audit=yes install=() options=()
-interrupted='' supervisor='' began=0 seconds=60
+faults='' seed=1 run='' keep='' audit=yes install=() options=() reported=''
+interrupted='' supervisor='' began=0 seconds=60 final='' served_most=0 early=''
 programs=(softq-actor softq-replay softq-learner softq-simulate)
 readonly line_every=5 calm=15 # s
 
@@ -66,6 +67,7 @@ take_option() { # name with '_' for '-', value
     spec) spec=$2 ;;
     task) task=$2 ;;
     run_dir) run=$2 ;;
+    report) reported=$2 ;;
     simulated) simulated=$(switch "$2") || exit 2 ;;
     faults) faults=$(switch "$2") || exit 2 ;;
     keep) keep=$(switch "$2") || exit 2 ;;
@@ -97,6 +99,7 @@ read_arguments() {
         esac
         shift
     done
+    [[ -z $reported ]] || return
     [[ -e $here/presets/$task.ini ]] ||
         refuse "there is no task '$task': deploy/local.sh names them"
     seconds=$(awk -v m="$minutes" 'BEGIN { printf "%d", 60 * m + 0.5 }')
@@ -256,7 +259,7 @@ show() {
         }'
     last="$((SECONDS - began)) $row"
     final=$text
-    served_most=$(awk -v most="${served_most-0}" \
+    served_most=$(awk -v most="$served_most" \
         '$1 == "actors_served" && $2 > most { most = $2 } END { print most }' \
         <<<"$text")
 }
@@ -384,8 +387,28 @@ report_memory() {
     fi
 }
 
+# What --report needs again.
+keep_facts() {
+    local name
+    printf '%s\n' "${final-}" >"$run/status.txt"
+    for name in actors seconds simulated faults audit served_most early; do
+        echo "$name ${!name}"
+    done >"$run/facts.txt"
+}
+
+recall_facts() {
+    local name value
+    run=$(existing_run "$reported") || exit 2
+    [[ -e $run/facts.txt && -d $run/replay ]] ||
+        refuse "$reported was not kept: run deploy/stress.sh with --keep"
+    final=$(<"$run/status.txt")
+    while read -r name value; do
+        declare -g "$name=$value"
+    done <"$run/facts.txt"
+}
+
 report() {
-    local text=${final-} own verdict
+    local text=$final own verdict
     echo
     if [[ -n $simulated ]]; then
         own=$(grep -v -- '^----' "$run/logs/actor-all.log")
@@ -406,16 +429,16 @@ report() {
             v["stored"], v["duplicates"], v["refused"], v["busy"] }' <<<"$text"
     report_memory
     echo
-    [[ -n ${early-} ]] && judge no "the run lasted: $early"
+    [[ -z $early ]] || judge no "the run lasted: $early"
     if (($(value_of updates <<<"$text") + 0 > 0)); then
         judge ok 'the learner updates'
     else
         judge no 'the learner updates'
     fi
-    if ((${served_most-0} >= actors)); then
+    if ((served_most >= actors)); then
         judge ok "every actor was served parameters ($served_most)"
     else
-        judge no "every actor was served parameters: ${served_most-0} of $actors"
+        judge no "every actor was served parameters: $served_most of $actors"
     fi
     [[ -n $audit ]] || return
     if verdict=$("$run/bin/softq-replay" "--audit=$run" \
@@ -462,6 +485,12 @@ finish() {
 
 main() {
     read_arguments "$@"
+    if [[ -n $reported ]]; then
+        recall_facts
+        report
+        [[ -z $failed ]]
+        exit
+    fi
     "$here/install.sh" "${install[@]}" || exit 2
     build "${programs[@]}"
     configure
@@ -475,6 +504,7 @@ main() {
     head_of_table
     watch
     finish
+    keep_facts
     report
     if [[ -z $keep && -z $failed ]]; then
         rm -rf -- "${run:?}"/{ledger,replay,bin,checkpoints}
