@@ -65,7 +65,12 @@ int lifecycle_start(struct lifecycle *life, uv_loop_t *loop, int lifeline,
 
 static void close_handle(uv_handle_t *handle, void *unused) {
     (void)unused;
-    if (!uv_is_closing(handle)) uv_close(handle, NULL);
+    if (uv_is_closing(handle)) return;
+    int signum =
+        handle->type == UV_SIGNAL ? ((uv_signal_t *)handle)->signum : 0;
+    uv_close(handle, NULL);
+    /* what was told to stop twice must not die of it before it is done */
+    if (signum != 0) signal(signum, SIG_IGN);
 }
 
 void lifecycle_close_all(uv_loop_t *loop) {

@@ -27,7 +27,8 @@ int lifecycle_start(struct lifecycle *life, uv_loop_t *loop, int lifeline,
                     void (*on_stop)(struct lifecycle *life, const char *why),
                     void *data);
 
-/* Close every handle of the loop; uv_run() then returns by itself. */
+/* Close every handle of the loop; uv_run() then returns by itself. A signal that
+ * it caught is ignored from then on, so that what is left to do gets done. */
 void lifecycle_close_all(uv_loop_t *loop);
 
 /* Raise the soft limit of open files to the hard one; returns it. */

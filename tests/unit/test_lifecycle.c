@@ -51,6 +51,17 @@ static void signals_stop_a_program(void **state) {
     }
 }
 
+/* Told again while it puts its things in order, it goes on with that. */
+static void a_late_signal_kills_nobody(void **state) {
+    (void)state;
+    struct program p;
+    start(&p, -1);
+    raise(SIGTERM);
+    run_and_close(&p);
+    raise(SIGTERM);
+    raise(SIGINT);
+}
+
 /* The launcher's death, even by kill -9, closes the lifeline. */
 static void the_end_of_the_lifeline_stops_a_program(void **state) {
     (void)state;
@@ -89,6 +100,7 @@ static void the_limit_of_open_files_is_raised(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(signals_stop_a_program),
+        cmocka_unit_test(a_late_signal_kills_nobody),
         cmocka_unit_test(the_end_of_the_lifeline_stops_a_program),
         cmocka_unit_test(a_missing_lifeline_is_an_error),
         cmocka_unit_test(the_limit_of_open_files_is_raised),
