@@ -32,6 +32,7 @@ static int serve(struct learner *learner) {
 }
 
 int main(int argc, char **argv) {
+    lifecycle_one_heap();
     struct learner *learner = calloc(1, sizeof(*learner));
     if (learner == NULL) return EXIT_CRASH;
     int status = EXIT_REFUSED;

@@ -10,6 +10,7 @@
 #include "common/exit_status.h"
 #include "common/log.h"
 #include "common/rundir.h"
+#include "proto/lifecycle.h"
 #include "replay/shard.h"
 
 enum {
@@ -96,6 +97,12 @@ void join_imported(struct shard *shard) {
     if (shard->state == SHARD_WELCOMED && !shard->importing) say_ready(shard);
 }
 
+/* Connections that there is room for: each is a file. */
+static size_t expected_peers(const struct shard *shard) {
+    const size_t most = lifecycle_raise_fd_limit();
+    return shard->config.actors < most ? shard->config.actors : most;
+}
+
 /* A resumed run may bring other shared options; the ring must still be its. */
 static bool still_fits(struct shard *shard) {
     const struct config *config = &shard->config;
@@ -139,6 +146,7 @@ static void on_welcome(struct shard *shard,
         return;
     }
     if (!still_fits(shard)) return;
+    (void)lifecycle_reserve(expected_peers(shard));
     shard->self.run = message->run;
     shard->state = SHARD_WELCOMED;
     shard->store_until = 0; /* what an earlier learner granted is void */

@@ -63,6 +63,7 @@ int main(int argc, char **argv) {
     if (config_load(&p.shard.config, CONFIG_REPLAY, argc, argv) != 0)
         return EXIT_REFUSED;
     if (p.shard.config.audit[0] != '\0') return judge(&p.shard.config);
+    lifecycle_one_heap();
     lifecycle_raise_fd_limit();
     void *zmq = zmq_ctx_new();
     if (zmq == NULL || uv_loop_init(&p.loop) != 0) {
