@@ -181,9 +181,9 @@ on_signal() {
 
 # "NAME PID" of each process as it was started last.
 processes() {
-    awk '$4 == "started" && $5 == "as" { pid[$3] = $6 }
-        END { for (name in pid) print name, pid[name] }' \
-        "$run/logs/supervise.log" 2>/dev/null
+    cat -- "$run/logs/supervise.log.old" "$run/logs/supervise.log" 2>/dev/null |
+        awk '$4 == "started" && $5 == "as" { pid[$3] = $6 }
+            END { for (name in pid) print name, pid[name] }'
 }
 
 # "NAME PID KIB" of those alive.
