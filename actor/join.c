@@ -295,7 +295,9 @@ void join_pull(struct actor *a) {
     double wait = a->config.pull_interval;
     double fair = (double)a->config.actors / a->config.parameter_rate;
     if (fair > wait) wait = fair;
-    wait *= 0.9 + 0.2 * rng_uniform(&a->jitter);
+    /* never sooner: all together would ask for exactly what the learner
+     * answers, and a queue that begins would never end */
+    wait *= 1.0 + 0.2 * rng_uniform(&a->jitter);
     uint64_t wait_ms = ms(wait);
     uv_timer_start(&a->pull, on_pull, wait_ms > 0 ? wait_ms : 1, 0);
 }
