@@ -462,7 +462,7 @@ watch() {
         [[ -z $interrupted ]] || return
         if ((now >= next_memory)); then
             note_memory
-            next_memory=$((now + 5 + actors_listed / 16))
+            next_memory=$((now + 5 + actors_listed / 10))
         fi
         if ((now >= next)); then
             ((now == 0)) || show
