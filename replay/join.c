@@ -97,10 +97,15 @@ void join_imported(struct shard *shard) {
     if (shard->state == SHARD_WELCOMED && !shard->importing) say_ready(shard);
 }
 
-/* Connections that there is room for: each is a file. */
-static size_t expected_peers(const struct shard *shard) {
-    const size_t most = lifecycle_raise_fd_limit();
-    return shard->config.actors < most ? shard->config.actors : most;
+/* Memory for the actors' connections, of which each is a file; once, as they
+ * keep it while a learner comes and goes. */
+static void reserve(struct shard *shard) {
+    const size_t files = lifecycle_raise_fd_limit();
+    const size_t peers =
+        shard->config.actors < files ? shard->config.actors : files;
+    if (peers <= shard->reserved) return;
+    if (lifecycle_reserve(peers - shard->reserved) == 0)
+        shard->reserved = peers;
 }
 
 /* A resumed run may bring other shared options; the ring must still be its. */
@@ -146,7 +151,7 @@ static void on_welcome(struct shard *shard,
         return;
     }
     if (!still_fits(shard)) return;
-    (void)lifecycle_reserve(expected_peers(shard));
+    reserve(shard);
     shard->self.run = message->run;
     shard->state = SHARD_WELCOMED;
     shard->store_until = 0; /* what an earlier learner granted is void */
