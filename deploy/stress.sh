@@ -455,7 +455,7 @@ report() {
 }
 
 watch() {
-    local now next=0 next_memory=0
+    local now next=0 next_memory=4
     while running; do
         now=$((SECONDS - began))
         ((now < seconds)) || return
