@@ -44,9 +44,9 @@ struct simulation {
     struct lifecycle life;
     struct link_fleet fleet;
     uv_timer_t turn;
-    struct batch pool; /* (POOL_ROWS) */
+    struct batch pool;         /* (POOL_ROWS) */
     size_t n, started, served; /* served: all before have a policy */
-    struct player *players; /* (n) */
+    struct player *players;    /* (n) */
     uint64_t began_ms;
     double made;     /* batches that the rate has asked for so far */
     double rate_us;  /* when that was last counted */
