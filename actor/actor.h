@@ -21,7 +21,10 @@
  * the shards. actor.c steps and keeps time, join.c talks to the learner.
  *
  * It does not step (and does not spin) without a policy, without a listed
- * shard, and while the window of unacknowledged batches is full.
+ * shard, and while the window of unacknowledged batches is full. With
+ * on_full = drop it needs a policy only: while nothing can be sent it keeps the
+ * newest `batch` rows and drops those before them. What was sent once is never
+ * dropped: it may be stored.
  */
 enum actor_state {
     ACTOR_FINDING, /* no address yet */
@@ -35,6 +38,7 @@ struct actor {
     uv_loop_t *loop;
     void *zmq;
     struct link_self self;
+    struct keys keys;
     struct lifecycle life;
     uv_timer_t tick, pull;
     uv_idle_t step;
@@ -64,6 +68,8 @@ struct actor {
     bool has_policy;
     struct batch stage, spare; /* rows of no batch yet */
     uint64_t stage_ms;         /* when the oldest of them was made */
+    uint64_t dropped;          /* rows, by on_full = drop */
+    uint64_t dropped_said, dropped_said_ms;
     struct delivery delivery;
     struct outbox outbox;
     uint64_t episodes_to; /* sent but not yet received, up to this number */

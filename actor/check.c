@@ -39,15 +39,31 @@ struct check {
     char why[1024];
 };
 
+static void say(const char *what, const char *format, va_list args) {
+    printf("%-10s ", what);
+    vprintf(format, args);
+    putchar('\n');
+}
+
 static void __attribute__((format(printf, 2, 3)))
 warn(struct check *c, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    printf("%-10s ", "warning");
-    vprintf(format, args);
-    putchar('\n');
+    say("warning", format, args);
     va_end(args);
     c->warnings++;
+}
+
+/* What the user can mend is warned about. What softq's own tasks observe is
+ * laid down (Gymnasium's Ant has entries that are always 0): worth knowing. */
+static void __attribute__((format(printf, 2, 3)))
+warn_or_note(struct check *c, const char *format, ...) {
+    const bool ours = env_find(c->config.task) != NULL;
+    va_list args;
+    va_start(args, format);
+    say(ours ? "note" : "warning", format, args);
+    va_end(args);
+    c->warnings += !ours;
 }
 
 /* ---- --list_tasks ---- */
@@ -96,6 +112,23 @@ static int name_task(struct config *config, char *why, size_t n) {
     return config_set(config, "task", name, why, n);
 }
 
+/* What actions are scaled to: equal neighbours in one. */
+static void print_ranges(const struct env_spec *spec) {
+    size_t shown = 0;
+    for (size_t i = 0, n; i < spec->act_dim; i += n) {
+        const double *range = env_range(spec, i);
+        for (n = 1; i + n < spec->act_dim; n++)
+            if (memcmp(env_range(spec, i + n), range, 2 * sizeof(*range)) != 0)
+                break;
+        if (++shown > NAMED) {
+            printf(" ...");
+            return;
+        }
+        printf("%s[%g, %g]", i > 0 ? "   " : "", range[0], range[1]);
+        if (n > 1) printf(" x %zu", n);
+    }
+}
+
 static void print_spec(const struct check *c) {
     const struct rollout *r = &c->rollout;
     const char *rewarded = r->spec.rewarded;
@@ -104,6 +137,8 @@ static void print_spec(const struct check *c) {
     printf("%-10s observation %zu   action %zu   horizon %" PRIu64, "spec",
            r->spec.obs_dim, r->spec.act_dim, r->spec.horizon);
     if (r->spec.hash != 0) printf("   hash %016" PRIx64, r->spec.hash);
+    printf("\n%-10s ", "actions");
+    print_ranges(&r->spec);
     printf("\n%-10s %s\n", "rewarded", rewarded);
 }
 
@@ -259,8 +294,8 @@ static void judge_observations(struct check *c,
                                    n > 1 ? ", " : "", i);
     }
     if (n > 0)
-        warn(c, "%zu of %zu observations %s: %s%s", n, S, words, list,
-             n > NAMED ? " ..." : "");
+        warn_or_note(c, "%zu of %zu observations %s: %s%s", n, S, words, list,
+                     n > NAMED ? " ..." : "");
 }
 
 static void judge(struct check *c) {

@@ -105,6 +105,17 @@ static void ask_due(struct delivery *d, const struct delivery_shard *shard) {
     if (batch != NULL && shard->peer != NULL) send_batch(d, shard, batch);
 }
 
+/* Our key keeps us out of a shard, once a minute. */
+static void complain(struct delivery *d, struct delivery_shard *shard,
+                     const char *why) {
+    char before[64];
+    if (complaint_due(&shard->complaint, "shard", uv_now(d->loop), before,
+                      sizeof(before))) {
+        log_warn("shard %" PRIu32 " at %s: %s%s", shard->index, shard->address,
+                 why, before);
+    }
+}
+
 static void on_refused(struct delivery *d, const struct delivery_shard *shard,
                        const struct wire_refused *refused) {
     const struct window_batch *batch = NULL;
@@ -124,6 +135,9 @@ static void on_refused(struct delivery *d, const struct delivery_shard *shard,
                   " as not finite: %s",
                   shard->index, refused->seq, d->rank, refused->reason);
         d->on_fatal(d, EXIT_NON_FINITE);
+    } else if (refused->code == WIRE_CODE_KEY) {
+        /* it may be allowed again: what is outstanding stays so */
+        complain(d, find(d, shard->index), refused->reason);
     } else if (refused->code != WIRE_CODE_OTHER) {
         log_error("shard %" PRIu32 " refused: %s", shard->index,
                   refused->reason);
@@ -197,6 +211,8 @@ static void connect_to(struct delivery *d, struct delivery_shard *shard) {
     peer->client.self = d->self;
     peer->client.on_message = on_message;
     peer->client.data = peer;
+    peer->client.keys = d->keys;
+    peer->client.server_key = shard->key;
     int rc = link_client_start(&peer->client, d->loop, d->zmq, shard->address,
                                (int)d->window.span + HIGH_WATER_SPARE);
     if (rc != 0) {
@@ -210,11 +226,13 @@ static void connect_to(struct delivery *d, struct delivery_shard *shard) {
 }
 
 int delivery_start(struct delivery *d, uv_loop_t *loop, void *zmq,
-                   struct link_self *self, const struct config *config,
-                   uint64_t rank, size_t rows, const struct wire_spec *spec) {
+                   struct link_self *self, const struct keys *keys,
+                   const struct config *config, uint64_t rank, size_t rows,
+                   const struct wire_spec *spec) {
     d->loop = loop;
     d->zmq = zmq;
     d->self = self;
+    d->keys = keys;
     d->rank = rank;
     d->rows = rows;
     d->spec = *spec;
@@ -250,9 +268,11 @@ static void update(struct delivery *d, const struct wire_shard *news) {
         return;
     }
     shard->seen = true;
-    if (shard->peer == NULL || strcmp(shard->address, news->address) != 0) {
+    if (shard->peer == NULL || strcmp(shard->address, news->address) != 0 ||
+        strcmp(shard->key, news->key) != 0) {
         disconnect(d, shard);
         memcpy(shard->address, news->address, sizeof(shard->address));
+        memcpy(shard->key, news->key, sizeof(shard->key));
         connect_to(d, shard);
     }
     shard->incarnation = news->incarnation;
@@ -293,7 +313,13 @@ void delivery_push(struct delivery *d, const struct batch *src, size_t from,
 }
 
 void delivery_tick(struct delivery *d) {
-    for (size_t i = 0; i < d->n; i++) ask_due(d, &d->shards[i]);
+    for (size_t i = 0; i < d->n; i++) {
+        struct delivery_shard *shard = &d->shards[i];
+        ask_due(d, shard);
+        if (shard->peer == NULL) continue;
+        const char *why = link_client_watch(&shard->peer->client);
+        if (why != NULL && !shard->dead) complain(d, shard, why);
+    }
 }
 
 void delivery_finish(struct delivery *d, int linger) {

@@ -27,7 +27,9 @@ struct delivery_shard {
     uint32_t index;
     uint64_t incarnation;
     bool listed, dead, seen;
-    char address[WIRE_ADDRESS_LEN];
+    char address[WIRE_ADDRESS_LEN],
+        key[WIRE_KEY_LEN]; /* key: public, "" none */
+    struct complaint complaint;
     struct delivery_peer *peer; /* NULL: no connection could be made */
 };
 
@@ -53,6 +55,7 @@ struct delivery {
     uv_loop_t *loop;
     void *zmq;
     struct link_self *self;
+    const struct keys *keys;
     uint64_t rank, resend_ms;
     struct ledger ledger;
     size_t turn; /* round-robin */
@@ -62,13 +65,15 @@ struct delivery {
 };
 
 /*
- * The callbacks and data are set by the caller before. rows: the most of a
+ * The callbacks and data are set by the caller before. keys: ours, of no folder
+ * for none; borrowed. rows: the most of a
  * batch. Returns 0 or a negative errno, logged (-ENOMEM; the ledger cannot be
  * opened).
  */
 int delivery_start(struct delivery *delivery, uv_loop_t *loop, void *zmq,
-                   struct link_self *self, const struct config *config,
-                   uint64_t rank, size_t rows, const struct wire_spec *spec);
+                   struct link_self *self, const struct keys *keys,
+                   const struct config *config, uint64_t rank, size_t rows,
+                   const struct wire_spec *spec);
 
 /* The learner's newest word on the shards. */
 void delivery_topology(struct delivery *delivery,

@@ -35,6 +35,16 @@ static const struct env_class *const all[] = {
 };
 // clang-format on
 
+double env_scale(const double range[2], double a) {
+    const double low = range[0], high = range[1];
+    return 0.5 * (low + high) + 0.5 * (high - low) * a;
+}
+
+const double *env_range(const struct env_spec *spec, size_t i) {
+    static const double unit[2] = {-1.0, 1.0};
+    return spec->action_range ? spec->action_range + 2 * i : unit;
+}
+
 const struct env_class *const *env_list(void) {
     return all;
 }

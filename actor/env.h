@@ -19,7 +19,7 @@ struct env_options {
     double start_sd;      /* multigoal: of the start around (0, 0), [0, 7] */
     const char *data_dir; /* folder of the MJCF files; NULL or "": built in */
     const char *model; /* MJCF file in the task's place; NULL or "": its own */
-    const char *file; /* own tasks: the description, or the shared object */
+    const char *file;  /* own tasks: the description, or the shared object */
 };
 
 struct env_spec {
@@ -29,6 +29,9 @@ struct env_spec {
         n_stats; /* numbers that an episode ends with, ENV_MAX_STATS at most */
     const char *stat_names[ENV_MAX_STATS]; /* as long as the model */
     const char *rewarded; /* own tasks: in one line, else NULL; likewise */
+    /* (act_dim, 2) low, high of each motor, which env_scale() brings actions
+     * to; NULL: the task takes them in [-1, 1] as they are; likewise */
+    const double *action_range;
     uint64_t hash; /* of what actors of one run must have alike and what this
                       program does not hold itself: the MJCF files, the
                       description, the shared object; 0: nothing */
@@ -49,15 +52,17 @@ struct env_scene {
 };
 
 struct env_class {
-    const char *name;     /* "multigoal" */
-    const char *rewarded; /* one line: what earns reward */
+    const char *name;        /* "multigoal" */
+    const char *rewarded;    /* one line: what earns reward */
+    const void *description; /* of a family's task, for its load(), or NULL */
     /*
-     * Load what all environments share and fill spec. Returns 0, -EINVAL (a bad
-     * option), -ENOENT or -EBADMSG (a bad model file), -ENOMEM, with one line
-     * in why (n bytes); nothing to unload on error.
+     * Load what all environments of this class share and fill spec. Returns 0,
+     * -EINVAL (a bad option), -ENOENT or -EBADMSG (a bad model file), -ENOMEM,
+     * with one line in why (n bytes); nothing to unload on error.
      */
-    int (*load)(void **model, struct env_spec *spec,
-                const struct env_options *options, char *why, size_t n);
+    int (*load)(const struct env_class *class, void **model,
+                struct env_spec *spec, const struct env_options *options,
+                char *why, size_t n);
     void (*unload)(void *model);
     /* One environment, which borrows model; NULL when out of memory. */
     void *(*create)(void *model);
@@ -84,6 +89,11 @@ struct env_class {
     void (*scene)(const void *state, struct env_scene *scene);
     const char *drawing;
 };
+
+/* An action of [-1, 1] in a motor's range: low, high. */
+double env_scale(const double range[2], double a);
+/* Of action i: the task's, or -1, 1. */
+const double *env_range(const struct env_spec *spec, size_t i);
 
 /* By name, or NULL. */
 const struct env_class *env_find(const char *name);

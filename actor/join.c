@@ -98,6 +98,12 @@ static void on_welcome(struct actor *a, const struct wire_message *message) {
         actor_stop(a, EXIT_REFUSED, line);
         return;
     }
+    if (a->config.lockstep && a->config.on_full == ON_FULL_DROP) {
+        actor_stop(a, EXIT_REFUSED,
+                   "the run is in lockstep, and on_full is drop: give "
+                   "--on_full=pause");
+        return;
+    }
     a->self.run = message->run;
     if (!a->welcomed) {
         a->rank = welcome->rank;
@@ -161,9 +167,11 @@ static void on_refused(struct actor *a, const struct wire_refused *refused) {
         return;
     case WIRE_CODE_OTHER:
     case WIRE_CODE_STALE:
+    case WIRE_CODE_KEY:
         break;
     }
-    snprintf(a->obstacle, sizeof(a->obstacle), "refused: %s", refused->reason);
+    snprintf(a->obstacle, sizeof(a->obstacle), "%srefused: %s",
+             refused->code == WIRE_CODE_KEY ? "key " : "", refused->reason);
     /* refused at the door: ask again in a while; later: it forgot us */
     if (a->state == ACTOR_JOINED ||
         (a->state == ACTOR_READY && refused->about != WIRE_HELLO &&
@@ -319,6 +327,7 @@ static void beat(struct actor *a) {
                                    .refused = d->stale,
                                    .bad_messages = bad,
                                    .policy_version = a->rollout.version,
+                                   .dropped = a->dropped,
                                    .waiting = window_full(&d->window)},
                       .inserts = {.pairs = inserts},
                       .pulls = {.pairs = pulls}},
@@ -383,6 +392,7 @@ static void connect_to(struct actor *a, const char *address) {
     client->self = &a->self;
     client->on_message = on_message;
     client->data = a;
+    client->keys = &a->keys;
     int rc = link_client_start(client, a->loop, a->zmq, address, HIGH_WATER);
     if (rc != 0) {
         char line[256];
@@ -431,6 +441,10 @@ static void watch(struct actor *a, uint64_t now) {
     uint64_t heard = a->learner != NULL ? a->learner->last_heard_ms : 0;
     a->silent_ms = heard != a->heard_ms ? 0 : a->silent_ms + counted;
     a->heard_ms = heard;
+    const char *key = a->learner != NULL ? link_client_watch(a->learner) : NULL;
+    if (key != NULL) {
+        snprintf(a->obstacle, sizeof(a->obstacle), "%s: %s", a->address, key);
+    }
     if (a->state == ACTOR_JOINED) {
         if (a->silent_ms < ms(a->config.dead_after)) return;
         log_warn("the learner has been silent for %.1f s: hello again",
@@ -484,6 +498,7 @@ void join_tick(struct actor *a) {
 int join_start(struct actor *a) {
     const char *join = a->config.join;
     a->last_tick_ms = uv_now(a->loop);
+    if (keys_load(&a->keys, a->config.keys) != 0) return -EACCES;
     if (join[0] == '\0') {
         log_error("nowhere to join: --join=ADDRESS or --join=RUN is needed");
         return -EINVAL;
@@ -508,4 +523,5 @@ void join_finish(struct actor *a, int linger) {
         free(a->learner);
         a->learner = NULL;
     }
+    keys_finish(&a->keys);
 }

@@ -8,6 +8,7 @@
 #include "actor/actor.h"
 #include "actor/check.h"
 #include "actor/evaluate.h"
+#include "actor/export.h"
 #include "actor/film.h"
 #include "actor/task.h"
 #include "common/config.h"
@@ -37,6 +38,7 @@ int main(int argc, char **argv) {
     if (config.evaluate[0] != '\0') {
         return evaluate_run(&config);
     }
+    if (config.export[0] != '\0') return export_run(&config);
     if (config.list_tasks) return check_list(&config);
     if (config.check[0] != '\0') return check_task(&config);
     if (config.keep[0] != '\0') return task_keep(&config);

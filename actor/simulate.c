@@ -158,8 +158,8 @@ int actor_create(struct actor *a) {
     a->delivery.on_room = on_room;
     a->delivery.on_fatal = on_fatal;
     a->delivery.data = a;
-    return delivery_start(&a->delivery, a->loop, a->zmq, &a->self, config,
-                          a->rank, config->batch, &spec);
+    return delivery_start(&a->delivery, a->loop, a->zmq, &a->self, &a->keys,
+                          config, a->rank, config->batch, &spec);
 }
 
 /* ---- time ---- */

@@ -98,6 +98,11 @@ static int read_facts(const struct stored *r, struct snapshot *snapshot) {
     snprintf(snapshot->task, sizeof(snapshot->task), "%s", task ? task : "");
     snprintf(snapshot->algorithm, sizeof(snapshot->algorithm), "%s",
              algorithm ? algorithm : "");
+    if (tensors_find(r->tensors, "updates")) {
+        const uint64_t *n = stored_find(r, "updates", TENSORS_U64, 0, 0);
+        if (!n) return -EBADMSG;
+        snapshot->updates = *n;
+    }
     snapshot->temperature = (double)NAN;
     if (!tensors_find(r->tensors, "temperature")) return 0; // older files
     const double *alpha = stored_find(r, "temperature", TENSORS_F64, 0, 0);

@@ -2,6 +2,7 @@
 #define ACTOR_SNAPSHOT_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "actor/env.h"
 #include "common/policy.h"
@@ -19,6 +20,7 @@ struct snapshot {
     char file[64];           /* "0000000001-000000015000.safetensors" */
     char task[ENV_NAME_LEN]; /* that it was trained on */
     char algorithm[16];      /* "sql"; "": the file does not say */
+    uint64_t updates;        /* done; 0 too where the file does not say */
     double temperature;      /* alpha at its end; NAN: the file does not say */
     struct policy policy;    /* what plays; its arrays are the next three */
     float *phi;              /* (P of policy.shape) "f.*" */

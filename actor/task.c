@@ -76,5 +76,5 @@ int task_load(struct task *task, void **model, struct env_spec *spec,
         .model = config->model,
         .file = task->file,
     };
-    return task->class->load(model, spec, &options, why, n);
+    return task->class->load(task->class, model, spec, &options, why, n);
 }

@@ -23,6 +23,7 @@ enum config_proposals { PROPOSALS_UNIFORM, PROPOSALS_SAMPLER };
 enum config_measure { MEASURE_LEBESGUE, MEASURE_UNIFORM };
 enum config_space { SPACE_PRESQUASH, SPACE_ACTION };
 enum config_exploration { EXPLORATION_NONE, EXPLORATION_OU, EXPLORATION_GAUSSIAN };
+enum config_on_full { ON_FULL_PAUSE, ON_FULL_DROP };
 enum config_parts { PARTS_BOTH, PARTS_Q, PARTS_F };
 enum config_transport { TRANSPORT_IPC, TRANSPORT_TCP };
 enum config_progress { PROGRESS_AUTO, PROGRESS_LINE, PROGRESS_LINES, PROGRESS_NONE };
@@ -117,6 +118,10 @@ struct config {
     char bind[CONFIG_PATH_LEN];       /* tcp host to bind, "127.0.0.1" */
     char advertise[CONFIG_PATH_LEN];  /* host that others connect to; "": bind */
     bool insecure;                    /* bind beyond loopback without keys */
+    bool http;                        /* learner: serve a page */
+    char http_bind[CONFIG_PATH_LEN];  /* numeric host of the page, "127.0.0.1" */
+    uint64_t http_port;               /* 0: P + 1 with tcp, else a free one */
+    char keys[CONFIG_PATH_LEN];       /* folder of this host's keys for tcp (proto/keys.h); "": none */
     uint64_t threads;                 /* learner's update workers; 0: automatic */
     uint64_t prefetch;                /* minibatches asked ahead, 8 */
     double checkpoint_seconds;        /* s, 60 */
@@ -126,9 +131,11 @@ struct config {
     char init_from[CONFIG_PATH_LEN];  /* learner: RUN whose networks a new run begins with; "": fresh ones */
     int init_parts;                   /* enum config_parts, both */
     char compose[CONFIG_PATH_LEN * 4]; /* learner: RUN:RUN... whose Q functions' mean is sampled */
-    char import[CONFIG_PATH_LEN * 4]; /* replay: RUN:RUN... whose rings are copied into ours */
+    char import[CONFIG_PATH_LEN * 4]; /* replay: RUN:FILE.npz... whose rows are copied into ours */
     int progress;                     /* enum config_progress on stdout, auto */
+    bool tensorboard;                 /* learner: event files in RUN/tensorboard, true */
     bool idle_priority;               /* actor: SCHED_IDLE */
+    int on_full;                      /* enum config_on_full, pause: what an actor does when its window is full */
     char models[CONFIG_PATH_LEN];     /* actor: folder of the MJCF files; "": the built-in path */
     char model[CONFIG_PATH_LEN];      /* actor: MJCF file in the place of a MuJoCo task's own; "": its own */
     char robot[CONFIG_PATH_LEN];      /* actor: INI with a [robot] section, the task; "": RUN/task's, or a built-in task */
@@ -142,7 +149,9 @@ struct config {
 
     /* softq-actor --evaluate RUN: local */
     char evaluate[CONFIG_PATH_LEN];   /* RUN; "": act */
-    char checkpoint[CONFIG_PATH_LEN]; /* file of it to play; "": the newest */
+    char checkpoint[CONFIG_PATH_LEN]; /* file of it to play, or export; "": the newest */
+    char export[CONFIG_PATH_LEN];     /* RUN whose networks (actor) or transitions (replay) to write for other programs, exit */
+    char out[CONFIG_PATH_LEN];        /* actor: folder for them, "": RUN/export; replay: FILE.npz */
     uint64_t episodes;                /* 100 */
     bool random_policy;               /* evaluate uniform random actions instead */
     char traces[CONFIG_PATH_LEN];     /* FILE.csv: episode,step,x,y,reward */
@@ -160,6 +169,8 @@ struct config {
     double picture_after;             /* s into an episode, 0.2 */
     char status[CONFIG_PATH_LEN];     /* learner: --status=RUN|ADDRESS, print and exit */
     char audit[CONFIG_PATH_LEN];      /* replay: RUN whose rings to hold against ledger, exit */
+    char make_keys[CONFIG_PATH_LEN];  /* learner: make a key pair in this folder, print the public one, exit */
+    char check_keys[CONFIG_PATH_LEN]; /* learner: is this keys folder, or list of allowed keys, in order? */
     bool print_config;                /* print the effective configuration, exit */
 };
 
@@ -173,8 +184,8 @@ void config_defaults(struct config *config);
  *
  * Every program accepts every option. Before all --config files comes
  * RUN/config.ini where the command line means a run that is there already:
- * --evaluate=RUN (actor), and --run_dir=RUN with a RUN/state (learner: it
- * resumes). An empty run_dir becomes the RUN of --evaluate=RUN or --join=RUN.
+ * --evaluate=RUN and --export=RUN (actor), --run_dir=RUN with a RUN/state (learner: it
+ * resumes) and --status=RUN (learner: where its keys are). An empty run_dir becomes the RUN of --evaluate=RUN, --export=RUN or --join=RUN.
  * Names the log (softq-actor ...) and sets its level.
  *
  * Returns 0, or -EINVAL after one log_error that names the option, the value

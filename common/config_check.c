@@ -34,6 +34,12 @@ static int check_lockstep(const struct config *c, char *why, size_t n) {
             why, n, "lockstep, and environments", c->environments,
             "one batch holds a round, so give at most batch =", c->batch);
     }
+    if (c->on_full == ON_FULL_DROP) {
+        snprintf(why, n,
+                 "lockstep, and on_full is drop: a round has all its rows, so "
+                 "give on_full = pause");
+        return -EINVAL;
+    }
     if (!(c->ratio > 0)) {
         snprintf(why, n, "lockstep, and ratio is 0: give a ratio above 0");
         return -EINVAL;
@@ -137,9 +143,12 @@ int config_check(const struct config *c, char *why, size_t n) {
         return refuse(why, n, "port", c->port, "port + 10 + index is at most",
                       65535);
     }
-    if (c->transport == TRANSPORT_TCP && !loopback(c->bind) && !c->insecure) {
+    if (c->transport == TRANSPORT_TCP && !loopback(c->bind) && !c->insecure &&
+        c->keys[0] == '\0') {
         snprintf(why, n,
-                 "bind is '%.80s': without keys give 127.0.0.1, or --insecure",
+                 "bind is '%.80s', which other machines reach: give "
+                 "--keys=DIR (deploy/keys.sh makes them), 127.0.0.1, or "
+                 "--insecure",
                  c->bind);
         return -EINVAL;
     }

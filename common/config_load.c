@@ -250,10 +250,16 @@ static const char *last_value(const struct line *line, const char *name) {
 /* RUN/config.ini of a run that is there already and meant, or "". */
 static void find_base(const struct line *line, char *path, size_t n) {
     char state[CONFIG_PATH_LEN + 16];
-    const char *run = "";
+    const char *run = "", *status = last_value(line, "status");
     path[0] = '\0';
     if (line->program == CONFIG_ACTOR) {
         run = last_value(line, "evaluate");
+        if (*run == '\0') run = last_value(line, "export");
+    } else if (line->program == CONFIG_LEARNER && *status != '\0') {
+        // an address, or a folder that is no run: told when it is asked
+        snprintf(state, sizeof(state), "%s/config.ini", status);
+        if (access(state, F_OK) != 0) return;
+        run = status;
     } else if (line->program == CONFIG_LEARNER) {
         run = last_value(line, "run_dir");
         snprintf(state, sizeof(state), "%s/state", run);
@@ -282,6 +288,7 @@ static int apply(struct config *config, struct line *line) {
     if (config->run_dir[0] == '\0') {
         const bool run = strstr(config->join, "://") == NULL;
         const char *from = config->evaluate[0] != '\0' ? config->evaluate
+                           : config->export[0] != '\0' ? config->export
                            : run                       ? config->join
                                                        : "";
         snprintf(config->run_dir, sizeof(config->run_dir), "%s", from);

@@ -33,6 +33,7 @@ static const char *const proposals[] = {"uniform", "sampler", NULL};
 static const char *const measures[] = {"lebesgue", "uniform", NULL};
 static const char *const spaces[] = {"presquash", "action", NULL};
 static const char *const explorations[] = {"none", "ou", "gaussian", NULL};
+static const char *const fulls[] = {"pause", "drop", NULL};
 static const char *const parts[] = {"both", "q", "f", NULL};
 static const char *const transports[] = {"ipc", "tcp", NULL};
 static const char *const progresses[] = {"auto", "line", "lines", "none", NULL};
@@ -239,6 +240,16 @@ const struct config_option config_table[] = {
              "learner sees where that is every interface"},
     {FIELD(insecure), CONFIG_BOOL, CONFIG_OF_PROCESS, PEERS, "false",
      .help = "listen beyond this host without keys"},
+    {FIELD(http), CONFIG_BOOL, CONFIG_OF_PROCESS, 0, "true",
+     .help = "the learner serves a page, /status.json and /metrics (Prometheus) "
+             "over HTTP; RUN/address says where"},
+    {FIELD(http_bind), CONFIG_TEXT, CONFIG_OF_PROCESS, 0, "127.0.0.1",
+     .help = "numeric host of the page, which anyone who reaches it can read"},
+    {FIELD(http_port), CONFIG_U64, CONFIG_OF_PROCESS, 0, "0", 0, 65535,
+     .help = "of the page; 0: P + 1 with tcp, else a free one"},
+    {FIELD(keys), CONFIG_TEXT, CONFIG_OF_PROCESS, PEERS, "",
+     .help = "folder of this host's keys for tcp, by deploy/keys.sh; empty: "
+             "none"},
     {FIELD(threads), CONFIG_U64, CONFIG_OF_PROCESS, 0, "0", 0, 256,
      .help = "the learner's update workers; 0: one a core"},
     {FIELD(prefetch), CONFIG_U64, CONFIG_OF_PROCESS, 0, "8", 1, 1024,
@@ -259,12 +270,19 @@ const struct config_option config_table[] = {
     {FIELD(compose), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN, "",
      .help = "compose: the runs RUN:RUN... whose Q functions are averaged"},
     {FIELD(import), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN | REPLAY, "",
-     .help = "runs RUN:RUN... whose stored transitions are copied into ours"},
+     .help = "runs RUN, or files FILE.npz of numpy arrays, with ':' between, "
+             "whose transitions are copied into ours"},
     {FIELD(progress), CONFIG_ENUM, CONFIG_OF_PROCESS, 0, "auto",
      .choices = progresses,
      .help = "on standard output: one live line, or a line every 5 s"},
+    {FIELD(tensorboard), CONFIG_BOOL, CONFIG_OF_PROCESS, 0, "true",
+     .help = "the learner writes RUN/tensorboard, about 25 MB the first day"},
     {FIELD(idle_priority), CONFIG_BOOL, CONFIG_OF_PROCESS, ACTOR, "false",
      .help = "actors take only time that nobody else wants"},
+    {FIELD(on_full), CONFIG_ENUM, CONFIG_OF_PROCESS, ACTOR, "pause",
+     .choices = fulls,
+     .help = "an actor whose window is full stops stepping, or goes on and "
+             "drops the oldest rows that it has not sent"},
     {FIELD(models), CONFIG_TEXT, CONFIG_OF_PROCESS, ACTOR, "",
      .help = "folder of the MuJoCo models; empty: the project's"},
     {FIELD(model), CONFIG_TEXT, CONFIG_OF_PROCESS, ACTOR, "",
@@ -293,7 +311,14 @@ const struct config_option config_table[] = {
     {FIELD(evaluate), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | ACTOR, "",
      .help = "run folder whose newest checkpoint to play, without a network"},
     {FIELD(checkpoint), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | ACTOR, "",
-     .help = "file of evaluate's run to play; empty: the newest"},
+     .help = "file of evaluate's or export's run; empty: the newest"},
+    {FIELD(export), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | PEERS, "",
+     .help = "run folder whose networks (softq-actor: newest checkpoint as "
+             "ONNX and a C header) or transitions (softq-replay: numpy "
+             "arrays) to write, and exit"},
+    {FIELD(out), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | PEERS, "",
+     .help = "of export: softq-actor's folder, empty: RUN/export; "
+             "softq-replay's file (.npz)"},
     {FIELD(episodes), CONFIG_U64, CONFIG_OF_EVALUATION, OWN | ACTOR, "100", 1,
      1e6, .help = "to play"},
     {FIELD(random_policy), CONFIG_BOOL, CONFIG_OF_EVALUATION, OWN | ACTOR,
@@ -332,6 +357,12 @@ const struct config_option config_table[] = {
     {FIELD(audit), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | REPLAY, "",
      .help = "run whose rings to hold against the record in --ledger, and exit: "
              "0, or 1 when something acknowledged is missing or altered"},
+    {FIELD(make_keys), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN, "",
+     .help = "softq-learner: make a pair of keys in this folder, print the "
+             "public one, and exit (deploy/keys.sh new)"},
+    {FIELD(check_keys), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN, "",
+     .help = "softq-learner: look at this folder of keys, or file of allowed "
+             "ones, and exit (deploy/keys.sh check)"},
     {FIELD(print_config), CONFIG_BOOL, CONFIG_OF_EVALUATION, OWN | PEERS,
      "false", .help = "print the effective configuration and exit"},
 };

@@ -177,6 +177,20 @@ void mlp_forward(const struct mlp_shape *shape, float *y, const float *p,
     }
 }
 
+/* y = the larger of y and x. y, x (n) */
+static void raise(float *restrict y, const float *restrict x, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] = x[i] > y[i] ? x[i] : y[i];
+}
+
+void mlp_peaks(const struct mlp_shape *shape, float *peak, size_t rows,
+               const struct mlp_work *work) {
+    const size_t H = shape->H;
+    for (size_t r = 0; r < rows; r++) {
+        raise(peak, work->h1 + r * H, H);
+        raise(peak + H, work->h2 + r * H, H);
+    }
+}
+
 /* d = d where the unit was on, else 0. d in/out (n), h (n) after ReLU */
 static void mask(float *restrict d, const float *restrict h, size_t n) {
     for (size_t i = 0; i < n; i++) d[i] = h[i] > 0.0f ? d[i] : 0.0f;

@@ -68,6 +68,14 @@ void mlp_forward(const struct mlp_shape *shape, float *y, const float *p,
                  int shared_x, struct mlp_work *work);
 
 /*
+ * After mlp_forward() on B * N rows, each hidden unit's largest output so far:
+ *
+ * peak in/out (2, H)  0: it was never on
+ */
+void mlp_peaks(const struct mlp_shape *shape, float *peak, size_t rows,
+               const struct mlp_work *work);
+
+/*
  * After mlp_forward() on the same arguments (never with shared_x):
  *
  * dp   in/out (P)        += d loss / d p, or NULL

@@ -8,8 +8,6 @@
 
 #include "common/fastmath.h"
 
-static const float most_deviations = 10.0f;
-
 /* n floats behind *next, which moves on; NULL stays NULL. */
 static const float *append(float **next, const float *x, size_t n) {
     if (!x) return NULL;
@@ -53,6 +51,7 @@ void policy_draw_noise(const struct policy *policy, float *xi, size_t n,
 
 void policy_normalise(float *x, const float *s, const float *mean,
                       const float *scale, size_t B, size_t S) {
+    const float most = (float)POLICY_MOST_DEVIATIONS;
     if (!mean) {
         memcpy(x, s, sizeof(*x) * B * S);
         return;
@@ -60,7 +59,7 @@ void policy_normalise(float *x, const float *s, const float *mean,
     for (size_t b = 0; b < B; b++) {
         for (size_t i = 0; i < S; i++) {
             const float z = (s[b * S + i] - mean[i]) * scale[i];
-            x[b * S + i] = fminf(fmaxf(z, -most_deviations), most_deviations);
+            x[b * S + i] = fminf(fmaxf(z, -most), most);
         }
     }
 }

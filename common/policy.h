@@ -46,8 +46,9 @@ void policy_draw_noise(const struct policy *policy, float *xi, size_t n,
 void policy_observe(const struct policy *policy, float *x, const float *s,
                     size_t B);
 
-/* The same with any mean and scale (S): within +-10 deviations. NULL: a copy.
- */
+/* The same with any mean and scale (S): within +- so many deviations. NULL: a
+ * copy. */
+enum { POLICY_MOST_DEVIATIONS = 10 };
 void policy_normalise(float *x, const float *s, const float *mean,
                       const float *scale, size_t B, size_t S);
 

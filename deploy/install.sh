@@ -28,6 +28,8 @@ libmujoco-dev           mujoco
 libuv1-dev              pc:libuv
 libinih-dev             pc:inih
 libcjson-dev            pc:libcjson
+zlib1g-dev              pc:zlib
+libmicrohttpd-dev       pc:libmicrohttpd
 libcmocka-dev           pc:cmocka
 gnuplot-nox             gnuplot
 LIST
@@ -40,14 +42,24 @@ libgl1-mesa-dri /usr/lib/*/dri/swrast_dri.so
 LIST
     fi
     if [ "$tests" = yes ]; then
-        echo 'shellcheck shellcheck'
+        cat <<'LIST'
+shellcheck        shellcheck
+clang             clang
+libclang-rt-14-dev /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a
+protobuf-compiler protoc
+python3-numpy     /usr/lib/python3/dist-packages/numpy/__init__.py
+python3-protobuf  /usr/lib/python3/dist-packages/google/protobuf/__init__.py
+python3-zmq       /usr/lib/python3/dist-packages/zmq/__init__.py
+LIST
     fi
     if [ "$slow" = yes ]; then
         cat <<'LIST'
 valgrind    valgrind
-clang       clang
 debootstrap debootstrap
 python3-pip pip3
+chromium    chromium
+prometheus  promtool
+curl        curl
 LIST
     fi
 }

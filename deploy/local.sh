@@ -19,6 +19,9 @@
 # as deploy/examples/my_env.c says; my-task.ini --env=./my_env.so brings options
 # along. The task's name is the file's. The run keeps copies in RUN/task.
 #
+# --transport=tcp listens on loopback, with --keys=DIR (deploy/keys.sh) only for
+# who is allowed to; without, for every user of this machine.
+#
 # Ctrl-C writes a checkpoint and stops everything within 10 s, a second one
 # kills. --resume goes on from the newest checkpoint.
 #
@@ -51,8 +54,10 @@ take_option() { # --name=value or --flag
     --env) env=${1#*=} ;;
     --init_from) init_from "${1#*=}" ;;
     --model) model_file "${1#*=}" ;;
+    --keys) keys_folder "${1#*=}" ;;
     --join | --index | --name | --lifeline | --evaluate | --status | \
-        --check | --keep | --list_tasks)
+        --check | --keep | --list_tasks | --make_keys | --check_keys | \
+        --export | --out)
         refuse "$name is not for a launch" ;;
     *) options+=("$name${1#"${1%%=*}"}") ;;
     esac
@@ -69,6 +74,12 @@ init_from() { # RUN
 model_file() { # FILE
     [[ -z $1 || -r $1 ]] || refuse "cannot read the model $1: give an MJCF file"
     options+=("--model=${1:+$(readlink -f -- "$1")}")
+}
+
+keys_folder() { # DIR
+    [[ -z $1 || -d $1 ]] ||
+        refuse "there is no folder of keys $1: deploy/keys.sh new makes it"
+    options+=("--keys=${1:+$(readlink -f -- "$1")}")
 }
 
 read_arguments() {
@@ -171,6 +182,9 @@ configure() {
         options=("${files[@]}" "--task=$task" "${options[@]}")
         effective=$("$learner" "${options[@]}" --print_config) || exit 2
     fi
+    local keys
+    keys=$(effective keys)
+    [[ -z $keys ]] || "$learner" "--check_keys=$keys" || exit 2
     [[ -z $compose || -n $resume ]] || check_composition
     if [[ $(effective task) != "$task" ]]; then
         refuse "the task is $task: leave out --task=$(effective task)"

@@ -1,14 +1,16 @@
 #!/bin/bash
-# Draws a run's figures from its files into RUN/figures: learning.png, for the
-# multigoal task trajectories.png and q.png, for others path.png, and where the
-# paper judges a task by a number of its own (the farthest it came, the nearest
-# to its target ...) statistic.png. What must be played for them and is missing
-# or of an older checkpoint is played first.
+# Draws a run's figures from its files into RUN/figures, each as PNG and as SVG:
+# learning, for the multigoal task trajectories and q, for others path, and where
+# the paper judges a task by a number of its own (the farthest it came, the
+# nearest to its target ...) statistic. What must be played for them and is
+# missing or of an older checkpoint is played first.
 #
 #   deploy/plot.sh RUN [RUN ...]
+#   deploy/plot.sh --curves=FOLDER RUN [RUN ...]    only those, into FOLDER
 #
-# Further runs of the same task, other seeds or DDPG, are lines of the first
-# one's statistic.png.
+# Further runs of the same task are lines of the first one's statistic. Several
+# runs are also drawn as curves: mean return, with one standard deviation over
+# the runs that differ in their seed alone, a colour for each setting.
 #
 # Exit status: 0, or 1 when a figure could not be drawn.
 set -u
@@ -19,17 +21,68 @@ here=$(cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd -P)
 
 shown=100
 
-draw() { # script, out, gnuplot's assignments
-    local out=$run/figures/$2 said
-    said=$(setpriv --pdeathsig TERM -- gnuplot \
-        -e "style='$here/plot/style.gp'; out='$out'; shown=$shown; task='$task'; $3" \
-        "$here/plot/$1.gp" 2>&1)
-    # gnuplot may complain and still end with 0
-    if [[ $? != 0 || ! -s $out ]]; then
-        say "$2 was not drawn: ${said:-gnuplot says nothing}"
-        failed=1
+draw() { # script, figure's path without its end, gnuplot's assignments
+    local out said
+    for out in "$2.png" "$2.svg"; do
+        said=$(setpriv --pdeathsig TERM -- gnuplot \
+            -e "style='$here/plot/style.gp'; out='$out'; shown=$shown; task='$task'; $3" \
+            "$here/plot/$1.gp" 2>&1)
+        # gnuplot may complain and still end with 0
+        if [[ $? != 0 || ! -s $out ]]; then
+            say "$out was not drawn: ${said:-gnuplot says nothing}"
+            failed=1
+        else
+            echo "$out"
+        fi
+    done
+}
+
+# The settings of each run but for its seed, where the runs differ: a line a run,
+# "alpha = 0.1; algorithm = ddpg" or "all".
+write_settings() { # run...
+    awk -F ' *= *' '
+        FNR == 1 { n++ }
+        /^[a-z]/ && $1 != "seed" {
+            value[n, $1] = $2
+            if (!($1 in first)) { first[$1] = $2; order[++m] = $1 }
+            else if (first[$1] != $2) differs[$1] = 1
+        }
+        END {
+            for (i = 1; i <= n; i++) {
+                text = ""
+                for (j = 1; j <= m; j++)
+                    if (order[j] in differs)
+                        text = text (text == "" ? "" : "; ") order[j] " = " \
+                            value[i, order[j]]
+                print text == "" ? "all" : text
+            }
+        }' "${@/%//config.ini}"
+}
+
+# Runs of one setting on one axis: a block a setting, its first line its name,
+# then steps, mean return, and that less and plus a standard deviation.
+write_curves() { # run...
+    local r i=0 settings
+    mapfile -t settings < <(write_settings "$@")
+    for r; do
+        awk -F, -v setting="${settings[i]}" '
+            NR == 1 { for (k = 1; k <= NF; k++) at[$k] = k; next }
+            $at["mean_return"] ~ /^[-0-9]/ {
+                print setting "\t" FILENAME "\t" $at["steps"] "\t" $at["mean_return"]
+            }' "$r/progress.csv"
+        i=$((i + 1))
+    done | awk -F '\t' -f "$here/plot/curves.awk"
+}
+
+draw_curves() { # folder, run...
+    local folder=$1
+    shift
+    write_curves "$@" >"$folder/curves.csv"
+    if grep -q '^[0-9]' "$folder/curves.csv"; then
+        draw curves "$folder/curves" "data='$folder/curves.csv'"
     else
-        echo "$out"
+        say 'curves were not drawn: the runs have no steps in common yet'
+        failed=1
     fi
 }
 
@@ -105,9 +158,17 @@ count_sectors() {
         }' "$1"
 }
 
+curves=''
 case ${1-} in
 --help | -h) help "$0" ;;
-'' | -*) refuse 'usage: deploy/plot.sh RUN [RUN ...]' ;;
+--curves=?*)
+    curves=${1#*=}
+    [[ -d $curves ]] || refuse "there is no folder $curves"
+    shift
+    ;;
+esac
+case ${1-} in
+'' | -*) refuse 'usage: deploy/plot.sh [--curves=FOLDER] RUN [RUN ...]' ;;
 esac
 runs=()
 for run; do
@@ -123,19 +184,25 @@ for other in "${runs[@]}"; do
     [[ $(option_of "$other/config.ini" task) == "$task" ]] ||
         refuse "one task a figure: $other is not $task"
 done
-mkdir -p -- "$data" || exit 2
 failed=0
+if [[ -n $curves ]]; then
+    draw_curves "$curves" "${runs[@]}"
+    exit $failed
+fi
+mkdir -p -- "$data" || exit 2
 
 # learning curve: a composition plays nothing while it learns
 if [[ $(option_of "$run/config.ini" algorithm) == compose ]]; then
     :
 elif (($(wc -l <"$run/progress.csv" 2>/dev/null || echo 0) > 2)); then
     random=$(number_of "$run/evaluation-random.json" mean_return)
-    draw learning learning.png "data='$run/progress.csv'; random='$random'"
+    draw learning "$run/figures/learning" "data='$run/progress.csv'; random='$random'"
 else
-    say 'learning.png was not drawn: progress.csv holds no two lines'
+    say 'learning was not drawn: progress.csv holds no two lines'
     failed=1
 fi
+
+((${#runs[@]} == 1)) || draw_curves "$run/figures" "${runs[@]}"
 
 # what the policy does
 newest=$(newest_checkpoint "$run")
@@ -149,15 +216,15 @@ fi
 shown=$(count_episodes "$data/traces.csv")
 if [[ $task == multigoal ]]; then
     reward=$(option_of "$run/config.ini" multigoal_reward)
-    draw trajectories trajectories.png "data='$data/traces.csv'; reward='$reward'"
-    draw q q.png "folder='$data'"
+    draw trajectories "$run/figures/trajectories" "data='$data/traces.csv'; reward='$reward'"
+    draw q "$run/figures/q" "folder='$data'"
 else
     read_model "$task" >"$data/model.csv"
     statistic=$(statistic_of "$run/evaluation.json")
     sectors=''
     [[ $statistic != net_displacement ]] ||
         sectors=$(count_sectors "$data/traces.csv")
-    draw paths path.png "data='$data/traces.csv'; model='$data/model.csv'; \
+    draw paths "$run/figures/path" "data='$data/traces.csv'; model='$data/model.csv'; \
         sectors='$sectors'"
     [[ -z $statistic ]] ||
         write_statistic "$statistic" "${runs[@]}" >"$data/statistic.csv"
@@ -165,7 +232,7 @@ else
     if [[ -n $statistic ]] && grep -q , "$data/statistic.csv"; then
         line=$(sed -n 's/^threshold,\([^,]*\).*/\1/p' "$data/model.csv")
         random=$(number_of "$run/evaluation-random.json" "mean_$statistic")
-        draw statistic statistic.png "data='$data/statistic.csv'; \
+        draw statistic "$run/figures/statistic" "data='$data/statistic.csv'; \
             statistic='$statistic'; line='$line'; random='$random'"
     fi
 fi

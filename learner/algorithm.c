@@ -45,6 +45,8 @@ static void value_by_uniform(const struct algorithm *alg,
     for (size_t j = 0; j < n * V; j++) at->log_q[j] = log_q;
     soft_value(at->v + b, at->q_next, at->log_q, alg->log_measure, alg->alpha,
                n, V);
+    for (size_t i = b; i < b + n; i++) at->sum.v_uniform += (double)at->v[i];
+    at->sum.n_v_uniform += n;
 }
 
 /*
@@ -71,7 +73,12 @@ static void value_by_sampler(const struct algorithm *alg,
     soft_value(at->v, at->q_next, at->log_q, alg->log_measure, alg->alpha, B,
                W);
     for (size_t b = 0; b < B; b++) {
-        if (at->v[b] == -INFINITY) value_by_uniform(alg, at, b, 1);
+        if (at->v[b] == -INFINITY) {
+            value_by_uniform(alg, at, b, 1);
+            continue;
+        }
+        at->sum.v_sampler += (double)at->v[b];
+        at->sum.n_v_sampler++;
     }
 }
 
@@ -163,8 +170,9 @@ static void score_fixed_particles(const struct algorithm *alg,
     }
     const double ramp =
         schedule_ramp(alg->ramp_factor, alg->ramp_span, alg->updates);
-    if (ramp == 1.0) return;
-    for (size_t i = 0; i < n; i++) at->g[i] /= (float)ramp;
+    for (size_t i = 0; ramp != 1.0 && i < n; i++) at->g[i] /= (float)ramp;
+    for (size_t i = 0; i < n; i++)
+        at->sum.g_squares += (double)at->g[i] * (double)at->g[i];
 }
 
 /*
@@ -190,6 +198,13 @@ static void move_particles(const struct algorithm *alg,
 
     svgd_distances(at->d2, x, y, dims, at->scratch);
     svgd_bandwidth(at->h, at->d2, dims, at->scratch);
+    for (size_t b = 0; b < at->B; b++) at->sum.h += (double)at->h[b];
+    if (alg->looking) { // D without a score
+        svgd_direction(at->D, x, y, at->no_g, at->d2, at->h, alg->alpha, dims,
+                       at->scratch);
+        for (size_t i = 0; i < n; i++)
+            at->sum.repulsion_squares += (double)at->D[i] * (double)at->D[i];
+    }
     svgd_direction(at->D, x, y, at->g, at->d2, at->h, alg->alpha, dims,
                    at->scratch);
     for (size_t i = 0; i < n; i++) {
@@ -217,6 +232,7 @@ static void f_slice(void *arg, size_t index) {
     score_fixed_particles(alg, at);
     policy_act(&f->shape, at->moved_a, at->moved_u, f->p, s, xi, B, M,
                &at->work);
+    if (alg->looking) mlp_peaks(&f->shape, at->f_peak, B * M, &at->work);
     move_particles(alg, at);
     for (size_t i = 0; i < n; i++) {
         at->D[i] /= -(float)(alg->rows * M); // Adam descends
@@ -275,9 +291,8 @@ static void begin(struct algorithm *alg, const struct batch *batch,
         alg->s = alg->seen_s;
         alg->next = alg->seen_next;
     }
-    for (size_t t = 0; t < alg->n_slices; t++) {
-        alg->slices[t].sum = (struct algorithm_sums){0};
-    }
+    alg->looking = alg->updates % ALGORITHM_LOOK == 0;
+    algorithm_figures_begin(alg);
     for (size_t k = 0; k < alg->n_sources; k++) {
         struct algorithm_source *source = &alg->sources[k];
         const struct moments *seen = &source->q.moments;
@@ -317,35 +332,6 @@ static void adapt(struct algorithm *alg, struct algorithm_figures *figures) {
     }
 }
 
-/* Means over the minibatch of what the slices summed. */
-static void collect_figures(const struct algorithm *alg, bool proposed,
-                            struct algorithm_figures *figures) {
-    double loss = 0.0, q = 0.0, target = 0.0, squares = 0.0;
-    struct policy_determinants seen = {0};
-    for (size_t t = 0; t < alg->n_slices; t++) {
-        const struct algorithm_slice *at = &alg->slices[t];
-        loss += at->sum.loss;
-        q += at->sum.q;
-        target += at->sum.target;
-        squares += at->sum.D_squares;
-        seen.negative += at->sum.seen.negative;
-        seen.degenerate += at->sum.seen.degenerate;
-    }
-    const double rows = (double)alg->rows;
-    const double n_q = alg->n_q > 0 ? (double)alg->n_q : 1.0;
-    const bool entropy = alg->config.temperature == TEMPERATURE_AUTO;
-    const double determinants =
-        rows * (double)((proposed ? alg->W : 0) + (entropy ? alg->K : 0));
-    const bool ddpg = alg->config.algorithm == ALGORITHM_DDPG;
-    const double moved = ddpg ? 1.0 : (double)alg->M;
-    figures->q_loss = loss / (rows * n_q);
-    figures->q_mean = q / (rows * n_q);
-    figures->target_mean = target / rows;
-    figures->stein_norm = sqrt(squares / (rows * moved * (double)alg->A));
-    figures->negative = (double)seen.negative / fmax(determinants, 1.0);
-    figures->degenerate = (double)seen.degenerate / fmax(determinants, 1.0);
-}
-
 int algorithm_update(struct algorithm *alg, const struct batch *batch,
                      const struct algorithm_noise *noise,
                      struct algorithm_figures *figures, const char **what) {
@@ -377,7 +363,7 @@ int algorithm_update(struct algorithm *alg, const struct batch *batch,
     network_average(&alg->f, alg->updates, config->sampler_average);
     adapt(alg, figures);
 
-    collect_figures(alg, proposed, figures);
+    algorithm_figures_collect(alg, proposed, figures);
     *what = "the loss of Q";
     if (!isfinite(figures->q_loss)) return -EDOM;
     *what = "the temperature";

@@ -48,6 +48,7 @@ struct algorithm_noise {
     void *block;      /* private */
 };
 
+/* Doubles all; NAN: not measured in this update. */
 struct algorithm_figures {
     double q_loss;      /* JQ; of twins their mean */
     double q_mean;      /* mean Q(s, a) of the minibatch; of twins their mean */
@@ -61,7 +62,19 @@ struct algorithm_figures {
     double degenerate;  /* ... that are 0 or not finite */
     double q_gradient;  /* norms; of twins that of both gradients in a row */
     double f_gradient;
+    double q_deviation;  /* of Q(s, a) over the minibatch; of twins over both */
+    double td_deviation; /* of Q(s, a) - target likewise */
+    double value_uniform; /* mean V(s') of states by uniform proposals */
+    double value_sampler; /* ... by the sampler's */
+    double score_norm;    /* root mean square of g at the fixed particles */
+    double bandwidth;     /* mean h */
+    /* looked at once in ALGORITHM_LOOK updates: */
+    double repulsion_norm; /* root mean square of D without its g */
+    double q_dead; /* share of the first Q's hidden units that no row of the
+                      minibatch turned on */
+    double f_dead; /* ... of f's, and no particle */
 };
+enum { ALGORITHM_LOOK = 16 };
 
 /*
  * threads: workers that split the minibatch; 1 runs in the caller. NULL on

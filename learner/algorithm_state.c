@@ -140,6 +140,9 @@ static void place_slice(const struct algorithm *alg, struct algorithm_slice *at,
     at->other_q = algorithm_take(arena, B * larger(VW, K));
     at->other_g = algorithm_take(arena, B * K * A);
     at->sum_g = algorithm_take(arena, alg->n_sources > 1 ? B * K * A : 0);
+    at->no_g = algorithm_take(arena, B * K * A);
+    at->q_peak = algorithm_take(arena, 2 * most_units(alg));
+    at->f_peak = algorithm_take(arena, 2 * alg->f.shape.H);
 }
 
 static int slice_init(struct algorithm *alg, struct algorithm_slice *at,

@@ -3,12 +3,15 @@
 
 /*
  * Private to the algorithm's own files (algorithm.c, ddpg.c: the methods;
- * critic.c: Q and its twins; algorithm_state.c, algorithm_tensors.c: memory and
- * checkpoints): what is kept between updates.
+ * critic.c: Q and its twins; algorithm_figures.c: what is told of an update;
+ * algorithm_state.c, algorithm_tensors.c: memory and checkpoints): what is kept
+ * between updates.
  *
  *   B rows   S observation   A action   V uniform and W sampler's value
  *   proposals   K fixed and M moved particles   P parameters
  */
+
+#include <stdbool.h>
 
 #include "common/mlp.h"
 #include "common/moments.h"
@@ -21,8 +24,11 @@ enum { ALGORITHM_MOST_Q = STORED_TWINS };
 
 /* Over a slice's rows, of one update. */
 struct algorithm_sums {
-    double loss, q, target, D_squares, entropy;
-    size_t entropies; /* terms of entropy */
+    double loss, q, q_squares, target, g_squares, D_squares, h, entropy;
+    size_t entropies;                /* terms of entropy */
+    double repulsion_squares;        /* when alg->looking */
+    double v_uniform, v_sampler;     /* V(s') by kind of proposals */
+    size_t n_v_uniform, n_v_sampler; /* states */
     struct policy_determinants seen;
 };
 
@@ -63,6 +69,9 @@ struct algorithm_slice {
     float *other_q; /* (B, max(V, W, K)) */
     float *other_g; /* (B, K, A) */
     float *sum_g;   /* (B, K, A) over sources */
+    float *no_g;    /* (B, K, A) zeros */
+    float *q_peak;  /* (2, H) of the first Q's hidden units, when looking */
+    float *f_peak;  /* (2, H) of f's */
     struct algorithm_sums sum;
     void *block;
 };
@@ -104,7 +113,8 @@ struct algorithm {
     const struct algorithm_noise *noise;
     const float *s, *next; /* (rows, S) */
     float alpha;
-    float *seen_s, *seen_next;               /* (rows, S) private */
+    bool looking;              /* also for what is too dear for every update */
+    float *seen_s, *seen_next; /* (rows, S) private */
     float *source_s[ALGORITHM_MOST_SOURCES]; /* (rows, S) private */
     void *block;
 };
@@ -133,6 +143,16 @@ void critic_regress(const struct algorithm *alg, struct algorithm_slice *at);
  * a (B, N, A), N at most K. */
 void critic_slope(const struct algorithm *alg, struct algorithm_slice *at,
                   const float *a, size_t N);
+
+/* ---- algorithm_figures.c ---- */
+
+/* Forget the last update's sums; alg->looking is as it is to be. */
+void algorithm_figures_begin(struct algorithm *alg);
+
+/* Means over the minibatch of what the slices summed; proposed: V was by the
+ * sampler's proposals. Alpha, entropy and gradients are the caller's. */
+void algorithm_figures_collect(const struct algorithm *alg, bool proposed,
+                               struct algorithm_figures *figures);
 
 /* ---- ddpg.c ---- */
 

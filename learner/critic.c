@@ -34,12 +34,17 @@ void critic_regress(const struct algorithm *alg, struct algorithm_slice *at) {
     for (size_t i = 0; i < alg->n_q; i++) {
         const struct network *q = &alg->q[i];
         mlp_forward(&q->shape, at->q, q->p, s, a, B, 1, 0, &at->work);
+        if (alg->looking && i == 0)
+            mlp_peaks(&q->shape, at->q_peak, B, &at->work);
         at->sum.loss +=
             soft_value_error(at->dq, at->q, at->target, B, alg->rows);
         memset(at->gradient[i], 0, sizeof(float) * q->P);
         mlp_backward(&q->shape, at->gradient[i], NULL, at->dq, q->p, s, a, B, 1,
                      &at->work);
-        for (size_t b = 0; b < B; b++) at->sum.q += (double)at->q[b];
+        for (size_t b = 0; b < B; b++) {
+            at->sum.q += (double)at->q[b];
+            at->sum.q_squares += (double)at->q[b] * (double)at->q[b];
+        }
     }
     for (size_t b = 0; b < B; b++) at->sum.target += (double)at->target[b];
 }

@@ -117,8 +117,6 @@ void cycle_ask(void *data, const struct feed_ask *ask) {
 static void count_ages(struct learner *learner, const struct batch *rows) {
     const uint64_t generation = learner->state.generation;
     const uint64_t now = learner->updates + learner->lent;
-    double sum = 0.0;
-    uint64_t n = 0;
     for (size_t i = 0; i < rows->n; i++) {
         if (rows->version[i] >> 40 != generation) {
             learner->aged_out++;
@@ -127,12 +125,10 @@ static void count_ages(struct learner *learner, const struct batch *rows) {
         const uint64_t then = rows->version[i] & ((UINT64_C(1) << 40) - 1);
         const uint64_t age = now > then ? now - then : 0;
         unsigned bucket = 0;
-        while (bucket < LEARNER_AGES - 1 && age >> bucket != 0) bucket++;
+        while (bucket < WHY_AGES - 1 && age >> bucket != 0) bucket++;
         learner->ages[bucket]++;
-        sum += (double)age;
-        n++;
+        progress_age(&learner->progress, age);
     }
-    progress_staleness(&learner->progress, sum, n);
 }
 
 static void hand_over(struct learner *learner) {
@@ -142,6 +138,7 @@ static void hand_over(struct learner *learner) {
            limiter_may_update(&learner->limiter)) {
         struct feed_slot *slot = feed_take(&learner->feed);
         count_ages(learner, &slot->rows);
+        progress_actions(&learner->progress, &slot->rows);
         limiter_updated(&learner->limiter);
         learner->lent++;
         trainer_submit(learner->trainer,

@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "learner/cycle.h"
+#include "learner/door.h"
 #include "learner/host.h"
 #include "learner/learner.h"
 #include "learner/status.h"
@@ -22,11 +23,9 @@ void dialogue_send(struct learner *learner, const struct registry_peer *peer,
     }
 }
 
-/* In words why a message was not accepted. */
-static void __attribute__((format(printf, 5, 6)))
-refuse(struct learner *learner, const struct link_route *to,
-       const struct wire_message *message, enum wire_refusal code,
-       const char *format, ...) {
+void dialogue_refuse(struct learner *learner, const struct link_route *to,
+                     const struct wire_message *message, enum wire_refusal code,
+                     const char *format, ...) {
     struct wire_message answer = {
         .type = WIRE_REFUSED,
         .refused = {.about = message->type, .code = code}};
@@ -36,6 +35,8 @@ refuse(struct learner *learner, const struct link_route *to,
               args);
     va_end(args);
     learner->refused++;
+    snprintf(learner->refusal, sizeof(learner->refusal), "%s: %.120s",
+             message->name, answer.refused.reason);
     link_server_complain(&learner->server, message, answer.refused.reason);
     (void)link_server_send(&learner->server, to, &answer); // or it asks again
 }
@@ -88,14 +89,15 @@ void dialogue_welcome_all(struct learner *learner) {
 /* The first Hello of a process. */
 static void on_newcomer(struct learner *learner,
                         const struct wire_message *message,
-                        const struct registry_peer *peer) {
+                        struct registry_peer *peer, const char *key) {
     log_info("%s %s is here (rank %" PRIu64 ")", wire_role_name(peer->role),
              peer->name, peer->rank);
     if (strcmp(message->hello.build, config_version()) != 0) {
         log_warn("%s is of version %s, this is %s", peer->name,
                  message->hello.build, config_version());
     }
-    if (peer->rank >= learner->saver.state_names) saver_state(learner);
+    const bool bound = registry_bind_name(peer, key);
+    if (bound || peer->rank >= learner->saver.state_names) saver_state(learner);
 }
 
 /*
@@ -120,8 +122,8 @@ static void on_hello(struct learner *learner, const struct link_route *from,
                      const struct wire_message *message,
                      struct registry_peer *peer) {
     if (peer->role == WIRE_SHARD && peer->endpoint[0] == '\0') {
-        refuse(learner, from, message, WIRE_CODE_FINAL,
-               "a shard must say where it is bound");
+        dialogue_refuse(learner, from, message, WIRE_CODE_FINAL,
+                        "a shard must say where it is bound");
         return;
     }
     if (peer->role == WIRE_SHARD) place_shard(learner, peer);
@@ -135,13 +137,13 @@ static void on_ready(struct learner *learner, const struct link_route *from,
     struct registry *registry = &learner->registry;
     char why[200];
     if (peer->role != WIRE_ACTOR && peer->role != WIRE_EVALUATOR) {
-        refuse(learner, from, message, WIRE_CODE_FINAL,
-               "only an actor has a task");
+        dialogue_refuse(learner, from, message, WIRE_CODE_FINAL,
+                        "only an actor has a task");
         return;
     }
     if (!registry_fits(registry, learner->config.task, ready, why,
                        sizeof(why))) {
-        refuse(learner, from, message, WIRE_CODE_FINAL, "%s", why);
+        dialogue_refuse(learner, from, message, WIRE_CODE_FINAL, "%s", why);
         return;
     }
     const bool begins = registry->spec.obs_dim == 0;
@@ -197,19 +199,19 @@ static void on_shard_ready(struct learner *learner,
     const struct wire_shard_ready *ready = &message->shard_ready;
     char why[160];
     if (peer->role != WIRE_SHARD) {
-        refuse(learner, from, message, WIRE_CODE_FINAL,
-               "only a shard has a ring");
+        dialogue_refuse(learner, from, message, WIRE_CODE_FINAL,
+                        "only a shard has a ring");
         return;
     }
     if (learner->registry.spec.obs_dim == 0) return; // it asks again
     if (shard_unfit(learner, peer, ready, why, sizeof(why))) {
-        refuse(learner, from, message, WIRE_CODE_FINAL, "%s", why);
+        dialogue_refuse(learner, from, message, WIRE_CODE_FINAL, "%s", why);
         return;
     }
     if (limiter_report(&learner->limiter, ready->ring_id, ready->stored,
                        ready->present, ready->capacity) != 0) {
-        refuse(learner, from, message, WIRE_CODE_FINAL,
-               "this run knows too many rings");
+        dialogue_refuse(learner, from, message, WIRE_CODE_FINAL,
+                        "this run knows too many rings");
         return;
     }
     const uint64_t before = learner->registry.topology;
@@ -221,8 +223,8 @@ static void on_shard_ready(struct learner *learner,
         }
     }
     if (registry_list(&learner->registry, peer, ready) == NULL) {
-        refuse(learner, from, message, WIRE_CODE_FINAL,
-               "%d shards are the most", WIRE_MAX_SHARDS);
+        dialogue_refuse(learner, from, message, WIRE_CODE_FINAL,
+                        "%d shards are the most", WIRE_MAX_SHARDS);
         return;
     }
     limiter_list(&learner->limiter, ready->ring_id, true);
@@ -391,24 +393,11 @@ static void hear(struct learner *learner, const struct link_route *from,
         break;
     default:
         learner->server.bad++;
-        refuse(learner, from, message, WIRE_CODE_OTHER,
-               "the learner takes no %s", wire_type_name(message->type));
+        dialogue_refuse(learner, from, message, WIRE_CODE_OTHER,
+                        "the learner takes no %s",
+                        wire_type_name(message->type));
         break;
     }
-}
-
-/* No room for one more? Whoever is here stays, also as a new process. */
-static bool crowded(const struct learner *learner,
-                    const struct wire_message *hello) {
-    const struct registry *registry = &learner->registry;
-    size_t here = 0;
-    for (size_t i = 0; i < registry->n_peers; i++) {
-        const struct registry_peer *peer = registry->peers[i];
-        if (!peer->here) continue;
-        if (strcmp(peer->name, hello->name) == 0) return false;
-        here++;
-    }
-    return here >= learner->max_peers;
 }
 
 void dialogue_on_message(struct link_server *server,
@@ -419,29 +408,23 @@ void dialogue_on_message(struct link_server *server,
         on_status(learner, from);
         return;
     }
+    if (!door_admits(learner, from, message)) return;
     const char *why = NULL;
     if (learner->config.lockstep && !lockstep_admits(learner, message, &why)) {
         if (why != NULL) {
-            refuse(learner, from, message, WIRE_CODE_OTHER, "%s", why);
+            dialogue_refuse(learner, from, message, WIRE_CODE_OTHER, "%s", why);
         }
-        return;
-    }
-    if (message->type == WIRE_HELLO && crowded(learner, message)) {
-        refuse(learner, from, message, WIRE_CODE_FINAL,
-               "%zu processes are the most: raise the learner's limit of open "
-               "files (ulimit -n)",
-               learner->max_peers);
         return;
     }
     struct registry_peer *peer;
     switch (registry_heard(&learner->registry, message, from, &peer)) {
     case REGISTRY_OLD:
-        refuse(learner, from, message, WIRE_CODE_OLDER,
-               "a newer process has taken the name %s", message->name);
+        dialogue_refuse(learner, from, message, WIRE_CODE_OLDER,
+                        "a newer process has taken the name %s", message->name);
         return;
     case REGISTRY_FULL:
-        refuse(learner, from, message, WIRE_CODE_FINAL,
-               "this run knows too many names");
+        dialogue_refuse(learner, from, message, WIRE_CODE_FINAL,
+                        "this run knows too many names");
         return;
     case REGISTRY_UNKNOWN:
         // it knew the learner before us: our heartbeat shows it that we are
@@ -450,7 +433,7 @@ void dialogue_on_message(struct link_server *server,
                                &(struct wire_message){.type = WIRE_HEARTBEAT});
         return;
     case REGISTRY_NEW:
-        on_newcomer(learner, message, peer);
+        on_newcomer(learner, message, peer, server->peer_key);
         break;
     case REGISTRY_AGAIN:
     case REGISTRY_CURRENT:

@@ -19,6 +19,12 @@ void dialogue_on_message(struct link_server *server,
 void dialogue_send(struct learner *learner, const struct registry_peer *peer,
                    const struct wire_message *message);
 
+/* In words why a message was not accepted: sent, counted, logged. */
+void dialogue_refuse(struct learner *learner, const struct link_route *to,
+                     const struct wire_message *message, enum wire_refusal code,
+                     const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+
 /* Ranks reached the disk: welcome those who wait for it. */
 void dialogue_welcome_all(struct learner *learner);
 /* The topology changed: tell everybody. */

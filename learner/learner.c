@@ -12,17 +12,17 @@
 #include "common/rundir.h"
 #include "learner/cycle.h"
 #include "learner/dialogue.h"
+#include "learner/door.h"
 #include "learner/host.h"
+#include "learner/metrics.h"
 #include "learner/opening.h"
+#include "learner/page_data.h"
 
 enum {
     TICK_MS = 100,
     HEARTBEAT_MS = 1000,
     LINE_MS = 500,
     ROW_MS = 2000,
-    FORGET_MS = 60000, /* an actor's silence */
-    SILENT_MS = 5000,  /* shown as away */
-    WAITING_MS = 3000, /* without an update, before it is said */
     FAREWELL_MS = 200, /* for Stop to leave */
     LINGER_MS = 1000,
     OWN_FILES = 64, /* descriptors that are no peer's */
@@ -37,7 +37,8 @@ struct progress_now learner_now(const struct learner *learner) {
     struct progress_now now = {
         .seconds = learner_seconds(learner),
         .updates = learner->updates,
-        .steps = (uint64_t)limiter_inserted(&learner->limiter)};
+        .steps = (uint64_t)limiter_inserted(&learner->limiter),
+        .wall = progress_wall()};
     for (size_t i = 0; i < learner->registry.n_shards; i++) {
         const struct registry_shard *shard = &learner->registry.shards[i];
         if (shard->state != WIRE_SHARD_LISTED) continue;
@@ -47,32 +48,31 @@ struct progress_now learner_now(const struct learner *learner) {
     return now;
 }
 
-const char *learner_waiting(const struct learner *learner, char *text,
-                            size_t n) {
-    if (uv_now(learner->loop) - learner->progressed_ms < WAITING_MS) {
-        return NULL;
-    }
-    const struct registry *registry = &learner->registry;
-    const bool acting = registry_count(registry, WIRE_ACTOR, SILENT_MS) > 0;
-    const bool shaped = registry->spec.obs_dim > 0;
-    if (registry_count(registry, WIRE_SHARD, SILENT_MS) == 0) {
-        snprintf(text, n, "waiting for a shard");
-    } else if (!shaped && !acting) {
-        snprintf(text, n, "waiting for the first actor: it brings the shapes");
-    } else if (registry_listed(registry) == 0) {
-        snprintf(text, n, "waiting for a shard's ring");
-    } else if (!learner->limiter.warm) {
-        snprintf(text, n, "warm-up: %" PRIu64 " of %" PRIu64 " rows%s",
-                 learner_now(learner).present, learner->config.warmup,
-                 acting ? "" : ", waiting for actors");
-    } else if (!limiter_may_update(&learner->limiter)) {
-        snprintf(text, n, "waiting for %s (ratio %g)",
-                 acting ? "the actors' steps" : "actors",
-                 learner->config.ratio);
-    } else {
-        snprintf(text, n, "waiting for minibatches");
-    }
-    return text;
+struct why learner_why(const struct learner *learner) {
+    const struct progress_now now = learner_now(learner);
+    const struct progress_rates rates =
+        progress_rates(&learner->progress, &now);
+    return (struct why){
+        .config = &learner->config,
+        .registry = &learner->registry,
+        .limiter = &learner->limiter,
+        .feed = &learner->feed,
+        .address = learner->address,
+        .now_ms = uv_now(learner->loop),
+        .progressed_ms = learner->progressed_ms,
+        .updates_per_second = rates.updates,
+        .steps_per_second = rates.steps,
+        .version = learner->publish.version,
+        .ages = learner->ages,
+        .aged_out = learner->aged_out,
+        .refused = learner->refused,
+        .refusal = learner->refusal,
+        .bad = learner->server.bad,
+        .keys_refused = learner->guard.counters.refused,
+        .keys_messages = learner->guard.counters.messages,
+        .checkpoint_rc = learner->saver.last_rc,
+        .checkpoint_updates = learner->saver.newest,
+    };
 }
 
 /* ---- timers ---- */
@@ -81,13 +81,17 @@ static void report(struct learner *learner, uint64_t now_ms) {
     const struct progress_now now = learner_now(learner);
     if (now_ms - learner->lined_ms >= LINE_MS) {
         char text[128];
+        const struct why why = learner_why(learner);
         learner->lined_ms = now_ms;
         progress_line(&learner->progress, &now,
-                      learner_waiting(learner, text, sizeof(text)));
+                      why_waiting(&why, text, sizeof(text)));
     }
     if (now_ms - learner->row_ms >= ROW_MS) {
+        double point[HISTORY_SERIES];
         learner->row_ms = now_ms;
         progress_row(&learner->progress, &now);
+        page_data_point(learner, point);
+        history_add(&learner->history, point);
     }
 }
 
@@ -99,7 +103,8 @@ static void watch(struct learner *learner, uint64_t now_ms) {
     if (elapsed > most) elapsed = most;
     learner->ticked_ms = now_ms;
     const uint64_t dead_ms = (uint64_t)(1e3 * learner->config.dead_after);
-    if (!registry_tick(&learner->registry, elapsed, dead_ms, FORGET_MS)) {
+    if (!registry_tick(&learner->registry, elapsed, dead_ms,
+                       REGISTRY_FORGET_MS)) {
         return;
     }
     for (size_t i = 0; i < learner->registry.n_shards; i++) {
@@ -131,8 +136,27 @@ static void on_tick(uv_timer_t *timer) {
     learner_check_limits(learner);
 }
 
+/* What the page's readers get from now on. */
+static void show(struct learner *learner) {
+    char *text = NULL;
+    size_t len = 0;
+    if (!learner->page) return;
+    text = page_data_status(learner, &len);
+    page_set(learner->page, PAGE_STATUS, text, len);
+    text = page_data_history(&learner->history, &len);
+    page_set(learner->page, PAGE_HISTORY, text, len);
+    FILE *out = open_memstream(&text, &len);
+    if (!out) return;
+    metrics_print(learner, out);
+    if (fclose(out) == 0)
+        page_set(learner->page, PAGE_METRICS, text, len);
+    else
+        free(text);
+}
+
 static void on_heartbeat(uv_timer_t *timer) {
     dialogue_heartbeats(timer->data);
+    show(timer->data);
 }
 
 /* ---- the end ---- */
@@ -210,10 +234,53 @@ static int name_address(struct learner *learner) {
         host_replace(learner->address, sizeof(learner->address), host) != 0) {
         return opening_refuse("advertise", -ENAMETOOLONG);
     }
-    char line[WIRE_ADDRESS_LEN + 16];
-    len = snprintf(line, sizeof(line), "learner %s\n", learner->address);
+    return 0;
+}
+
+/* Its port was not asked for by name: P + 1 or, if that is taken or sockets are
+ * ipc, any. */
+static int start_page_anywhere(struct learner *learner, char *url, size_t n) {
+    const struct config *config = &learner->config;
+    const uint64_t next = config->port < 65535 ? config->port + 1 : 0;
+    int rc = -EADDRINUSE;
+    if (config->transport == TRANSPORT_TCP && next != 0)
+        rc = page_start(&learner->page, config->http_bind, (uint16_t)next, url,
+                        n);
+    if (rc == -EADDRINUSE)
+        rc = page_start(&learner->page, config->http_bind, 0, url, n);
+    return rc;
+}
+
+/* url out (n): of the page, "" without one. An exit status. */
+static int open_page(struct learner *learner, char *url, size_t n) {
+    const struct config *config = &learner->config;
+    url[0] = '\0';
+    if (!config->http) return 0;
+    int rc = config->http_port != 0
+                 ? page_start(&learner->page, config->http_bind,
+                              (uint16_t)config->http_port, url, n)
+                 : start_page_anywhere(learner, url, n);
+    if (rc == 0) return 0;
+    log_error("the page cannot be served on http_bind = '%.80s', http_port = "
+              "%" PRIu64 ": %s: give a numeric address of this host and a free "
+              "port (0: any), or --http=false",
+              config->http_bind, config->http_port, strerror(-rc));
+    return EXIT_REFUSED;
+}
+
+/* RUN/address: where we and our page are. */
+static int write_addresses(struct learner *learner) {
+    char url[WIRE_ADDRESS_LEN], text[2 * WIRE_ADDRESS_LEN + 32];
+    int status = open_page(learner, url, sizeof(url));
+    if (status != 0) return status;
+    int len = snprintf(text, sizeof(text), "learner %s\n", learner->address);
+    if (url[0] != '\0') {
+        len +=
+            snprintf(text + len, sizeof(text) - (size_t)len, "http %s\n", url);
+        progress_note(&learner->progress, "page", url);
+    }
     int rc =
-        rundir_write(learner->config.run_dir, "address", line, (size_t)len);
+        rundir_write(learner->config.run_dir, "address", text, (size_t)len);
     return rc != 0 ? opening_refuse("address", rc) : 0;
 }
 
@@ -240,7 +307,8 @@ static int bind_server(struct learner *learner) {
         config->prefetch > config->window ? config->prefetch : config->window;
     const struct link_server_options options = {.address = address,
                                                 .insecure = config->insecure,
-                                                .high_water = (int)ahead + 8};
+                                                .high_water = (int)ahead + 8,
+                                                .guard = &learner->guard};
     learner->server.self = &learner->self;
     learner->server.on_message = dialogue_on_message;
     learner->server.data = learner;
@@ -248,7 +316,8 @@ static int bind_server(struct learner *learner) {
                            &options);
     if (rc != 0) return EXIT_REFUSED; // one line was logged
     publish_init(&learner->publish, &learner->server, config->parameter_rate);
-    return name_address(learner);
+    int status = name_address(learner);
+    return status != 0 ? status : write_addresses(learner);
 }
 
 static int start_timers(struct learner *learner) {
@@ -272,6 +341,26 @@ static int start_timers(struct learner *learner) {
     return rc != 0 ? opening_refuse("event loop", rc) : 0;
 }
 
+/* Before any socket of ours, and before a run is made in vain. */
+static int start_guard(struct learner *learner) {
+    struct guard *guard = &learner->guard;
+    guard->on_reload = door_keys_changed;
+    guard->data = learner;
+    if (guard_start(guard, learner->loop, learner->zmq, learner->config.keys) !=
+        0) {
+        return EXIT_REFUSED; // one line was logged
+    }
+    if (guard_on(guard) &&
+        strcmp(guard->keys.learner, guard->keys.public) != 0) {
+        log_warn("%s/allowed gives the role learner to %s key: who reads the "
+                 "same list will not find this learner, whose key is %s",
+                 guard->keys.folder,
+                 guard->keys.learner[0] == '\0' ? "no" : "another",
+                 guard->keys.public);
+    }
+    return 0;
+}
+
 int learner_start(struct learner *learner, uv_loop_t *loop, void *zmq) {
     learner->loop = loop;
     learner->zmq = zmq;
@@ -281,7 +370,8 @@ int learner_start(struct learner *learner, uv_loop_t *loop, void *zmq) {
     const size_t expected = learner->config.actors + learner->config.shards;
     (void)lifecycle_reserve(
         expected < learner->max_peers ? expected : learner->max_peers);
-    int status = opening_run(learner);
+    int status = start_guard(learner);
+    if (status == 0) status = opening_run(learner);
     if (status == 0) status = start_timers(learner);
     if (status == 0) status = bind_server(learner);
     if (status == 0 && learner->registry.spec.obs_dim > 0) {
@@ -295,6 +385,7 @@ int learner_start(struct learner *learner, uv_loop_t *loop, void *zmq) {
 
 int learner_finish(struct learner *learner) {
     link_server_finish(&learner->server, LINGER_MS);
+    guard_finish(&learner->guard);
     publish_finish(&learner->publish);
     trainer_stop(learner->trainer);
     feed_finish(&learner->feed);
@@ -311,6 +402,7 @@ int learner_finish(struct learner *learner) {
         }
         free(text);
     }
+    page_stop(learner->page);
     progress_finish(&learner->progress);
     registry_finish(&learner->registry);
     if (learner->lock >= 0) close(learner->lock);

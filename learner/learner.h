@@ -11,16 +11,20 @@
 #include "common/rng.h"
 #include "learner/checkpoint.h"
 #include "learner/feed.h"
+#include "learner/hello_rate.h"
+#include "learner/history.h"
 #include "learner/latency.h"
 #include "learner/limiter.h"
 #include "learner/lockstep.h"
 #include "learner/origin.h"
+#include "learner/page.h"
 #include "learner/progress.h"
 #include "learner/publish.h"
 #include "learner/registry.h"
 #include "learner/saver.h"
 #include "learner/state.h"
 #include "learner/trainer.h"
+#include "learner/why.h"
 #include "proto/lifecycle.h"
 #include "proto/link.h"
 
@@ -31,12 +35,11 @@
  *   opening.c   how it starts from the run directory
  *   learner.c   its address, its timers, its end
  *   dialogue.c  what is answered to each message
+ *   door.c      whose message comes that far
  *   cycle.c     from listed shards to minibatches to updates to parameters
  *   lockstep.c  the same in strict turns, for runs that repeat bit for bit
  *   saver.c     RUN/state and checkpoints, written on libuv's pool
  */
-enum { LEARNER_AGES = 16 }; /* buckets of the histogram of stale policies */
-
 struct learner {
     struct config config;
     uv_loop_t *loop; /* borrowed */
@@ -55,12 +58,15 @@ struct learner {
     size_t options_len;
 
     /* conversation */
+    struct guard guard; /* before every socket, and after it */
+    struct hello_rate hello_rate;
     struct link_server server;
     struct lifecycle life;
     uv_timer_t tick, heartbeat;
-    uint64_t ticked_ms;            /* loop time of the last tick */
-    uint64_t refused;              /* messages answered with Refused */
-    struct latency inserts, pulls; /* as the actors tell */
+    uint64_t ticked_ms;                /* loop time of the last tick */
+    uint64_t refused;                  /* messages answered with Refused */
+    char refusal[WIRE_NAME_LEN + 128]; /* the last one: who and why */
+    struct latency inserts, pulls;     /* as the actors tell */
 
     /* learning */
     struct origin origin; /* until the trainer has it */
@@ -80,14 +86,16 @@ struct learner {
                             parameter_rate allows for take turns */
     bool serve_late;     /* somebody still waits for parameters */
     uint64_t published_updates, published_ms;
-    uint64_t ages[LEARNER_AGES]; /* rows learned from, by log2 of updates
-                                    between acting and learning */
-    uint64_t aged_out;           /* rows of an earlier generation */
+    uint64_t ages[WHY_AGES]; /* rows learned from, by log2 of updates between
+                                acting and learning */
+    uint64_t aged_out;       /* rows of an earlier generation */
     struct lockstep lockstep;
 
     struct saver saver;
     struct progress progress;
     uint64_t started_ms, lined_ms, row_ms;
+    struct page *page; /* NULL: none */
+    struct history history;
 
     /* the end */
     bool ending, farewell_said;
@@ -107,9 +115,8 @@ int learner_start(struct learner *learner, uv_loop_t *loop, void *zmq);
 /* Seconds of the run, over all its learners. */
 double learner_seconds(const struct learner *learner);
 struct progress_now learner_now(const struct learner *learner);
-/* In words what the run waits for, or NULL while it goes on. */
-const char *learner_waiting(const struct learner *learner, char *text,
-                            size_t n);
+/* What there is to say of who waits for whom; borrows from learner. */
+struct why learner_why(const struct learner *learner);
 
 /*
  * Begin to end: a last checkpoint (but not with EXIT_NON_FINITE), Stop to all,

@@ -127,6 +127,7 @@ void lockstep_minibatch(struct learner *learner,
         lockstep->rows.n = 0;
         batch_append(&lockstep->rows, rows, 0, rows->n);
         limiter_updated(&learner->limiter);
+        progress_actions(&learner->progress, &lockstep->rows);
         job = (struct trainer_job){.kind = TRAINER_UPDATE,
                                    .rows = &lockstep->rows};
     } else if (config->max_steps > 0 &&

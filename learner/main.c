@@ -1,5 +1,6 @@
 /* The learner: coordinates a run and trains on what its shards hold. */
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <uv.h>
@@ -31,15 +32,29 @@ static int serve(struct learner *learner) {
     return status != 0 ? status : end;
 }
 
+static int make_keys(const char *folder) {
+    char public[WIRE_KEY_LEN];
+    if (keys_make(folder, public) != 0) return EXIT_REFUSED;
+    printf("%s\n", public);
+    return fflush(stdout) == 0 ? EXIT_FINISHED : EXIT_CRASH;
+}
+
+static int check_keys(const char *path) {
+    return keys_check(path) == 0 ? EXIT_FINISHED : EXIT_REFUSED;
+}
+
 int main(int argc, char **argv) {
     lifecycle_one_heap();
     struct learner *learner = calloc(1, sizeof(*learner));
     if (learner == NULL) return EXIT_CRASH;
     int status = EXIT_REFUSED;
+    const struct config *config = &learner->config;
     if (config_load(&learner->config, CONFIG_LEARNER, argc, argv) == 0) {
-        status = learner->config.status[0] != '\0'
-                     ? status_query(&learner->config)
-                     : serve(learner);
+        status = config->make_keys[0] != '\0' ? make_keys(config->make_keys)
+                 : config->check_keys[0] != '\0'
+                     ? check_keys(config->check_keys)
+                 : config->status[0] != '\0' ? status_query(config)
+                                             : serve(learner);
     }
     free(learner);
     return status;

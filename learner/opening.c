@@ -204,7 +204,8 @@ static int open_run(struct learner *learner) {
     if (status != 0) return status;
 
     const uint64_t steps = (uint64_t)limiter_inserted(&learner->limiter);
-    rc = progress_start(&learner->progress, config, learner->updates, steps);
+    rc = progress_start(&learner->progress, config, learner->state.generation,
+                        learner->updates, steps);
     if (rc != 0) return opening_refuse("progress.csv", rc);
 
     size_t len = 0;

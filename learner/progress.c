@@ -5,16 +5,23 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "common/rundir.h"
 
-static const char header[] =
-    "seconds,updates,steps,updates_per_second,steps_per_second,episodes,"
-    "mean_return,q_loss,q_mean,target_mean,stein_norm,q_gradient,f_gradient,"
-    "stored,present,staleness,alpha,entropy,negative,degenerate,"
-    "stat_mean,stat_least,stat_greatest\n";
+/* What is drawn of a run. */
+struct field {
+    const char *name, *tag; /* in progress.csv, and in TensorBoard */
+    int decimals;           /* of the first; below 0: six digits in all */
+    double value;           /* not finite: an empty field */
+};
+enum { MOST_FIELDS = EVENTS_MOST_SCALARS };
+static size_t list_fields(const struct progress *progress,
+                          const struct progress_now *now,
+                          struct field fields[MOST_FIELDS]);
+
 static const double line_every = 5.0;
 
 /* Copy the rows of at most `updates` updates from in to out; remembers the
@@ -44,7 +51,11 @@ static int cut_back(struct progress *progress, const char *run,
     size_t len = 0;
     FILE *out = open_memstream(&text, &len);
     if (out == NULL) return -ENOMEM;
-    fputs(header, out);
+    struct field fields[MOST_FIELDS];
+    const size_t n = list_fields(progress, &(struct progress_now){0}, fields);
+    for (size_t i = 0; i < n; i++)
+        fprintf(out, "%s%s", i > 0 ? "," : "", fields[i].name);
+    fputc('\n', out);
     FILE *in = updates > 0 ? fopen(path, "re") : NULL;
     if (in != NULL) {
         copy_rows(progress, in, out, updates);
@@ -56,9 +67,16 @@ static int cut_back(struct progress *progress, const char *run,
     return rc;
 }
 
+double progress_wall(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 int progress_start(struct progress *progress, const struct config *config,
-                   uint64_t updates, uint64_t steps) {
-    *progress = (struct progress){.max_updates = config->max_updates,
+                   uint64_t generation, uint64_t updates, uint64_t steps) {
+    *progress = (struct progress){.generation = generation,
+                                  .max_updates = config->max_updates,
                                   .max_steps = config->max_steps,
                                   .max_seconds = config->max_seconds};
     const bool terminal = isatty(STDOUT_FILENO);
@@ -74,11 +92,19 @@ int progress_start(struct progress *progress, const struct config *config,
                                           .updates = updates,
                                           .steps = steps};
     progress->csv = fopen(path, "ae");
-    return progress->csv != NULL ? 0 : -errno;
+    if (progress->csv == NULL) return -errno;
+    if (config->tensorboard) {
+        rc = events_start(&progress->events, config->run_dir, generation,
+                          updates, progress_wall());
+        if (rc != 0)
+            log_warn("tensorboard: %s; going on without", strerror(-rc));
+    }
+    return 0;
 }
 
 void progress_finish(struct progress *progress) {
     if (progress->csv != NULL) fclose(progress->csv);
+    events_finish(&progress->events);
     if (progress->live && progress->begun) {
         fputs("\n", stdout);
         fflush(stdout);
@@ -108,71 +134,154 @@ double progress_mean_return(const struct progress *progress) {
     return n > 0 ? sum / (double)n : (double)NAN;
 }
 
+/* The struct as the doubles that it is. */
+_Static_assert(sizeof(struct algorithm_figures) ==
+                   PROGRESS_FIGURES * sizeof(double),
+               "doubles all");
+
 void progress_figures(struct progress *progress,
                       const struct algorithm_figures *figures) {
-    struct algorithm_figures *sum = &progress->mean.sum;
-    progress->mean.n++;
-    sum->q_loss += figures->q_loss;
-    sum->q_mean += figures->q_mean;
-    sum->target_mean += figures->target_mean;
-    sum->stein_norm += figures->stein_norm;
-    sum->q_gradient += figures->q_gradient;
-    sum->f_gradient += figures->f_gradient;
-    sum->alpha += figures->alpha;
-    sum->entropy += figures->entropy;
-    sum->negative += figures->negative;
-    sum->degenerate += figures->degenerate;
+    struct progress_mean *mean = &progress->mean;
+    double x[PROGRESS_FIGURES];
+    memcpy(x, figures, sizeof(x));
+    for (size_t i = 0; i < PROGRESS_FIGURES; i++) {
+        if (isnan(x[i])) continue;
+        mean->sum[i] += x[i];
+        mean->n[i] += 1.0;
+    }
 }
 
-void progress_staleness(struct progress *progress, double sum, uint64_t n) {
-    progress->mean.staleness += sum;
-    progress->mean.n_staleness += n;
+/* Since the last row; NAN where nothing was measured. */
+static struct algorithm_figures mean_figures(const struct progress *progress) {
+    const struct progress_mean *mean = &progress->mean;
+    struct algorithm_figures figures;
+    double x[PROGRESS_FIGURES];
+    for (size_t i = 0; i < PROGRESS_FIGURES; i++)
+        x[i] = mean->sum[i] / mean->n[i];
+    memcpy(&figures, x, sizeof(x));
+    return figures;
+}
+
+void progress_age(struct progress *progress, uint64_t age) {
+    progress->mean.ages += (double)age;
+    progress->mean.n_ages += 1.0;
+    events_count_age(&progress->ages, age);
+}
+
+void progress_actions(struct progress *progress, const struct batch *rows) {
+    const size_t A = rows->A;
+    const size_t shown = A < PROGRESS_ACTIONS ? A : PROGRESS_ACTIONS;
+    for (size_t row = 0; row < rows->n; row++)
+        for (size_t i = 0; i < shown; i++)
+            events_count_action(&progress->actions[i],
+                                (double)rows->a[row * A + i]);
 }
 
 static double rate(uint64_t now, uint64_t then, double seconds) {
     return seconds > 0.0 && now > then ? (double)(now - then) / seconds : 0.0;
 }
 
-/* ",value", or an empty field when there is none. */
-static void field(FILE *csv, double value, bool any) {
-    if (any) {
-        fprintf(csv, ",%.6g", value);
-    } else {
-        fputc(',', csv);
-    }
+static size_t list_fields(const struct progress *progress,
+                          const struct progress_now *now,
+                          struct field fields[MOST_FIELDS]) {
+    const struct progress_now *last = &progress->row;
+    const struct progress_statistic *statistic = &progress->statistic;
+    const struct algorithm_figures mean = mean_figures(progress);
+    const double elapsed = now->seconds - last->seconds;
+    const double n = (double)statistic->n, none = (double)NAN;
+    const double updates = (double)now->updates - (double)last->updates;
+    const double steps = (double)now->steps - (double)last->steps;
+    const struct field all[] = {
+        {"seconds", "run/seconds", 3, now->seconds},
+        {"updates", "run/updates", 0, (double)now->updates},
+        {"steps", "run/steps", 0, (double)now->steps},
+        {"updates_per_second", "speed/updates", 2,
+         rate(now->updates, last->updates, elapsed)},
+        {"steps_per_second", "speed/steps", 2,
+         rate(now->steps, last->steps, elapsed)},
+        {"episodes", "return/episodes", 0, (double)progress->episodes},
+        {"mean_return", "return/mean", -1, progress_mean_return(progress)},
+        {"q_loss", "q/loss", -1, mean.q_loss},
+        {"q_mean", "q/mean", -1, mean.q_mean},
+        {"target_mean", "q/target", -1, mean.target_mean},
+        {"stein_norm", "sampler/stein_norm", -1, mean.stein_norm},
+        {"q_gradient", "q/gradient", -1, mean.q_gradient},
+        {"f_gradient", "sampler/gradient", -1, mean.f_gradient},
+        {"stored", "replay/stored", 0, (double)now->stored},
+        {"present", "replay/present", 0, (double)now->present},
+        {"staleness", "replay/staleness", -1,
+         progress->mean.ages / progress->mean.n_ages},
+        {"alpha", "sampler/alpha", -1, mean.alpha},
+        {"entropy", "sampler/entropy", -1, mean.entropy},
+        {"negative", "sampler/negative", -1, mean.negative},
+        {"degenerate", "sampler/degenerate", -1, mean.degenerate},
+        {"stat_mean", "task/mean", -1, statistic->sum / n},
+        {"stat_least", "task/least", -1, n > 0 ? statistic->least : none},
+        {"stat_greatest", "task/greatest", -1,
+         n > 0 ? statistic->greatest : none},
+        {"generation", "run/generation", 0, (double)progress->generation},
+        {"wall", "run/wall", 3, now->wall},
+        {"ratio", "speed/ratio", -1, steps > 0.0 ? updates / steps : none},
+        {"q_deviation", "q/deviation", -1, mean.q_deviation},
+        {"td_deviation", "q/td_deviation", -1, mean.td_deviation},
+        {"value_uniform", "value/uniform", -1, mean.value_uniform},
+        {"value_sampler", "value/sampler", -1, mean.value_sampler},
+        {"score_norm", "sampler/score_norm", -1, mean.score_norm},
+        {"repulsion_norm", "sampler/repulsion_norm", -1, mean.repulsion_norm},
+        {"bandwidth", "sampler/bandwidth", -1, mean.bandwidth},
+        {"q_dead", "q/dead", -1, mean.q_dead},
+        {"f_dead", "sampler/dead", -1, mean.f_dead},
+    };
+    memcpy(fields, all, sizeof(all));
+    return sizeof(all) / sizeof(*all);
+}
+
+static void show_events(struct progress *progress,
+                        const struct progress_now *now,
+                        const struct field *fields, size_t n) {
+    static const char *const tags[PROGRESS_ACTIONS] = {
+        "action/0",  "action/1",  "action/2",  "action/3",
+        "action/4",  "action/5",  "action/6",  "action/7",
+        "action/8",  "action/9",  "action/10", "action/11",
+        "action/12", "action/13", "action/14", "action/15"};
+    struct events_scalar scalars[MOST_FIELDS];
+    struct events_shown shown[PROGRESS_ACTIONS + 1];
+    size_t n_shown = 0;
+    if (!events_due(&progress->events)) return;
+    for (size_t i = 0; i < n; i++)
+        scalars[i] = (struct events_scalar){fields[i].tag, fields[i].value};
+    if (progress->until_histograms > 0) progress->until_histograms--;
+    const bool due = progress->until_histograms == 0;
+    for (size_t i = 0; due && i < PROGRESS_ACTIONS; i++)
+        if (progress->actions[i].n > 0.0)
+            shown[n_shown++] = (struct events_shown){tags[i], EVENTS_ACTION,
+                                                     &progress->actions[i]};
+    if (due && progress->ages.n > 0.0)
+        shown[n_shown++] =
+            (struct events_shown){"replay/ages", EVENTS_AGE, &progress->ages};
+    events_write(&progress->events, now->wall, now->updates, scalars, n, shown,
+                 n_shown);
+    if (n_shown == 0) return;
+    progress->until_histograms = PROGRESS_HISTOGRAMS;
+    progress->ages = (struct events_histogram){0};
+    memset(progress->actions, 0, sizeof(progress->actions));
 }
 
 void progress_row(struct progress *progress, const struct progress_now *now) {
     FILE *csv = progress->csv;
-    const struct progress_now *last = &progress->row;
-    const struct progress_mean *mean = &progress->mean;
-    const struct progress_statistic *statistic = &progress->statistic;
-    const double elapsed = now->seconds - last->seconds;
-    const double n = (double)mean->n;
+    struct field fields[MOST_FIELDS];
+    const size_t n = list_fields(progress, now, fields);
 
     // what a full disk left of a row must not become part of this one
     if (progress->csv_failed) fputc('\n', csv);
-    fprintf(csv, "%.3f,%" PRIu64 ",%" PRIu64 ",%.2f,%.2f,%" PRIu64,
-            now->seconds, now->updates, now->steps,
-            rate(now->updates, last->updates, elapsed),
-            rate(now->steps, last->steps, elapsed), progress->episodes);
-    field(csv, progress_mean_return(progress), progress->episodes > 0);
-    field(csv, mean->sum.q_loss / n, mean->n > 0);
-    field(csv, mean->sum.q_mean / n, mean->n > 0);
-    field(csv, mean->sum.target_mean / n, mean->n > 0);
-    field(csv, mean->sum.stein_norm / n, mean->n > 0);
-    field(csv, mean->sum.q_gradient / n, mean->n > 0);
-    field(csv, mean->sum.f_gradient / n, mean->n > 0);
-    fprintf(csv, ",%" PRIu64 ",%" PRIu64, now->stored, now->present);
-    field(csv, mean->staleness / (double)mean->n_staleness,
-          mean->n_staleness > 0);
-    field(csv, mean->sum.alpha / n, mean->n > 0);
-    field(csv, mean->sum.entropy / n, isfinite(mean->sum.entropy / n));
-    field(csv, mean->sum.negative / n, mean->n > 0);
-    field(csv, mean->sum.degenerate / n, mean->n > 0);
-    field(csv, statistic->sum / (double)statistic->n, statistic->n > 0);
-    field(csv, statistic->least, statistic->n > 0);
-    field(csv, statistic->greatest, statistic->n > 0);
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0) fputc(',', csv);
+        if (!isfinite(fields[i].value)) continue;
+        if (fields[i].decimals < 0)
+            fprintf(csv, "%.6g", fields[i].value);
+        else
+            fprintf(csv, "%.*f", fields[i].decimals, fields[i].value);
+    }
     fputc('\n', csv);
     const bool failed = fflush(csv) != 0 || ferror(csv);
     if (failed && !progress->csv_failed) {
@@ -180,6 +289,7 @@ void progress_row(struct progress *progress, const struct progress_now *now) {
     }
     progress->csv_failed = failed;
     clearerr(csv);
+    show_events(progress, now, fields, n);
     progress->row = *now;
     progress->mean = (struct progress_mean){0};
     progress->statistic = (struct progress_statistic){0};
@@ -259,6 +369,13 @@ void progress_format(const struct progress *progress,
         format_left(at, (size_t)(end - at), left);
     }
     snprintf(text, n, "%s", line);
+}
+
+void progress_note(const struct progress *progress, const char *name,
+                   const char *value) {
+    if (!progress->live && !progress->lines) return;
+    printf("%s %s\n", name, value);
+    fflush(stdout);
 }
 
 void progress_line(struct progress *progress, const struct progress_now *now,

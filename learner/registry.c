@@ -60,7 +60,7 @@ static int grow(struct registry *registry) {
 }
 
 int registry_known_name(struct registry *registry, const char *name,
-                        enum wire_role role) {
+                        enum wire_role role, const char *key) {
     if (*find_slot(registry, name) != 0) return -EEXIST;
     if (registry->n_peers == REGISTRY_MAX_NAMES) return -ENOSPC;
     int rc = grow(registry);
@@ -71,9 +71,24 @@ int registry_known_name(struct registry *registry, const char *name,
     snprintf(peer->name, sizeof(peer->name), "%s", name);
     peer->rank = registry->n_peers;
     peer->role = role;
+    snprintf(peer->key, sizeof(peer->key), "%s", key);
     *find_slot(registry, name) = (uint32_t)peer->rank + 1;
     registry->peers[registry->n_peers++] = peer;
     return 0;
+}
+
+bool registry_name_is(const struct registry *registry, const char *name,
+                      const char *key) {
+    const uint32_t slot = *find_slot(registry, name);
+    if (slot == 0 || key[0] == '\0') return true;
+    const char *owner = registry->peers[slot - 1]->key;
+    return owner[0] == '\0' || strcmp(owner, key) == 0;
+}
+
+bool registry_bind_name(struct registry_peer *peer, const char *key) {
+    if (peer->key[0] != '\0' || key[0] == '\0') return false;
+    snprintf(peer->key, sizeof(peer->key), "%s", key);
+    return true;
 }
 
 static bool was_replaced(const struct registry_peer *peer,
@@ -101,8 +116,8 @@ static enum registry_verdict heard_hello(struct registry *registry,
                                          struct registry_peer **out) {
     uint32_t slot = *find_slot(registry, message->name);
     if (slot == 0) {
-        if (registry_known_name(registry, message->name, message->hello.role) !=
-            0) {
+        if (registry_known_name(registry, message->name, message->hello.role,
+                                "") != 0) {
             return REGISTRY_FULL;
         }
         slot = *find_slot(registry, message->name);
@@ -220,6 +235,12 @@ bool registry_serves(const struct registry *registry,
            peer->here && peer->incarnation == shard->incarnation;
 }
 
+const char *registry_shard_word(const struct registry *registry,
+                                const struct registry_shard *shard) {
+    if (registry_serves(registry, shard)) return "listed";
+    return shard->state == WIRE_SHARD_DEAD ? "dead" : "returning";
+}
+
 void registry_fix_spec(struct registry *registry, struct wire_spec spec) {
     registry->spec = spec;
     registry->topology++;
@@ -290,6 +311,8 @@ struct wire_topology registry_topology(const struct registry *registry,
                                         .incarnation = from->incarnation,
                                         .state = from->state};
         memcpy(shards[i].address, from->address, sizeof(shards[i].address));
+        memcpy(shards[i].key, registry->peers[from->rank]->key,
+               sizeof(shards[i].key));
     }
     return (struct wire_topology){.version = registry->topology,
                                   .spec = registry->spec,

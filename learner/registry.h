@@ -16,12 +16,18 @@
  * A name keeps its rank for the life of the run. Of two processes with one
  * name the newest incarnation wins: the one whose first Hello came last.
  */
-enum { REGISTRY_MAX_NAMES = 65536, REGISTRY_OLDER = 4 };
+enum {
+    REGISTRY_MAX_NAMES = 65536,
+    REGISTRY_OLDER = 4,
+    REGISTRY_SILENT_MS = 5000,  /* an actor is shown as away */
+    REGISTRY_FORGET_MS = 60000, /* and is forgotten */
+};
 
 struct registry_peer {
     char name[WIRE_NAME_LEN];
-    uint64_t rank; /* index in registry.peers */
-    bool here;     /* said Hello and was not forgotten since */
+    char key[WIRE_KEY_LEN]; /* that first used the name; "": none yet */
+    uint64_t rank;          /* index in registry.peers */
+    bool here;              /* said Hello and was not forgotten since */
     uint64_t incarnation;
     uint64_t older[REGISTRY_OLDER];  /* those it replaced, 0: none */
     unsigned n_older;                /* how often, for the ring of older */
@@ -71,10 +77,10 @@ struct registry {
 int registry_init(struct registry *registry, uint64_t generation);
 void registry_finish(struct registry *registry);
 
-/* A name from RUN/state, in rank order, and its role (0: not known). 0,
- * -ENOMEM, -EEXIST, -ENOSPC. */
+/* A name from RUN/state, in rank order, its role (0: not known) and its key
+ * (""). 0, -ENOMEM, -EEXIST, -ENOSPC. */
 int registry_known_name(struct registry *registry, const char *name,
-                        enum wire_role role);
+                        enum wire_role role, const char *key);
 
 /*
  * A shard from RUN/state, after the names: actors may still wait for its
@@ -84,6 +90,18 @@ int registry_known_name(struct registry *registry, const char *name,
  */
 int registry_known_shard(struct registry *registry,
                          const struct wire_shard *known, uint64_t rank);
+
+/*
+ * Is the name this key's? A name belongs to the key that first used it; a
+ * name that nobody or nobody with a key has used yet is anybody's, and key ""
+ * (a run served without keys) is not asked.
+ */
+bool registry_name_is(const struct registry *registry, const char *name,
+                      const char *key);
+
+/* The name is this key's from now on, if it is nobody's yet. true: it was
+ * not. */
+bool registry_bind_name(struct registry_peer *peer, const char *key);
 
 enum registry_verdict {
     REGISTRY_NEW,     /* first Hello of an incarnation: it is in charge now */
@@ -119,6 +137,10 @@ struct registry_shard *registry_shard_of(struct registry *registry,
 /* Listed, and the process that was listed is still the one in charge. */
 bool registry_serves(const struct registry *registry,
                      const struct registry_shard *shard);
+/* In a word: "listed", "dead", or "returning" (listed, but its process is not
+ * back yet). */
+const char *registry_shard_word(const struct registry *registry,
+                                const struct registry_shard *shard);
 
 /* Fix (obs_dim, act_dim). Raises the topology version. */
 void registry_fix_spec(struct registry *registry, struct wire_spec spec);

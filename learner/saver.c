@@ -108,6 +108,7 @@ static void on_checkpoint_written(uv_work_t *work, int status) {
     const uint64_t now = uv_now(learner->loop);
     int rc = status != 0 ? status : saver->checkpoint_rc;
     saver->busy = false;
+    saver->last_rc = rc;
     checkpoint_free(saver->checkpoint);
     saver->checkpoint = NULL;
     if (rc == 0) {

@@ -37,6 +37,7 @@ struct saver {
     struct checkpoint *checkpoint;
     uv_work_t checkpoint_work;
     int checkpoint_rc;
+    int last_rc;              /* of the last one written or not, for the loop */
     uint64_t written, failed; /* counters */
     uint64_t newest;          /* updates of the last one on disk */
 };

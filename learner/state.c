@@ -31,8 +31,9 @@ char *state_print(const struct state *state, const struct registry *registry,
         if (peer->role == 0)
             fprintf(out, "name %s\n", peer->name);
         else
-            fprintf(out, "name %s %s\n", peer->name,
-                    wire_role_name(peer->role));
+            fprintf(out, "name %s %s%s%s\n", peer->name,
+                    wire_role_name(peer->role), peer->key[0] ? " " : "",
+                    peer->key);
     }
     for (size_t i = 0; i < limiter->n; i++) {
         fprintf(out, "ring %016" PRIx64 " %" PRId64 "\n", limiter->rings[i].id,
@@ -66,19 +67,23 @@ static int parse_shard(const char *text, struct registry *registry) {
     return registry_known_shard(registry, &shard, rank) == 0 ? 0 : -EBADMSG;
 }
 
-/* What follows "name ": a name, and the role that older versions left out. */
+/* What follows "name ": a name, the role that older versions left out, and the
+ * key that it belongs to, if any. */
 static int parse_name(const char *text, struct registry *registry) {
-    char name[65], role[17] = "";
-    int end = -1, rest = -1;
-    if (sscanf(text, "%64s%n %16s%n", name, &end, role, &rest) < 1) {
+    char name[65], role[17] = "", key[WIRE_KEY_LEN] = "";
+    int end = -1, rest = -1, last = -1;
+    if (sscanf(text, "%64s%n %16s%n %64s%n", name, &end, role, &rest, key,
+               &last) < 1) {
         return -EBADMSG;
     }
     if (rest >= 0) end = rest;
+    if (last >= 0) end = last;
     const enum wire_role known = wire_role_of(role);
-    if (text[end] != '\0' || !wire_name_ok(name) || (rest >= 0 && known == 0)) {
+    if (text[end] != '\0' || !wire_name_ok(name) || (rest >= 0 && known == 0) ||
+        (last >= 0 && !wire_key_ok(key))) {
         return -EBADMSG;
     }
-    const int rc = registry_known_name(registry, name, known);
+    const int rc = registry_known_name(registry, name, known, key);
     return rc == 0 || rc == -ENOMEM ? rc : -EBADMSG;
 }
 

@@ -18,7 +18,9 @@
  *   model 8f1e...      hash of the task's files, once an actor has said it;
  *                      0: none
  *   name actor-0 actor  in rank order, with its role; without one as older
- *                      versions wrote it: not known until its next Hello
+ *                      versions wrote it: not known until its next Hello;
+ *                      behind it the public key that the name belongs to, if
+ *                      it was first used with one
  *   ring 01ab... 5120  ring id and highest stored total reported
  *   shard 0 2 8e11... ipc://...
  *                      index, rank, incarnation and address of a shard that

@@ -13,57 +13,28 @@
 #include "common/log.h"
 #include "common/rundir.h"
 #include "learner/learner.h"
+#include "learner/metrics.h"
 
 static void print_run(const struct learner *l, FILE *out) {
-    const struct progress_now now = learner_now(l);
-    const struct progress_rates rates = progress_rates(&l->progress, &now);
     char text[128];
-    const char *waiting = learner_waiting(l, text, sizeof(text));
-    fprintf(out, "run %016" PRIx64 "\ngeneration %" PRIu64 "\ntask %s\n",
-            l->state.run, l->state.generation, l->config.task);
-    fprintf(out, "address %s\nseconds %.1f\n", l->address, now.seconds);
-    fprintf(out, "updates %" PRIu64 "\nmax_updates %" PRIu64 "\n", now.updates,
-            l->config.max_updates);
-    fprintf(out, "steps %" PRIu64 "\nmax_steps %" PRIu64 "\n", now.steps,
-            l->config.max_steps);
-    fprintf(out, "updates_per_second %.2f\nsteps_per_second %.2f\n",
-            rates.updates, rates.steps);
-    fprintf(out, "episodes %" PRIu64 "\n", l->progress.episodes);
-    if (l->progress.episodes > 0) {
-        fprintf(out, "mean_return %.6g\n", progress_mean_return(&l->progress));
-    }
+    const struct why why = learner_why(l);
+    const char *waiting = why_waiting(&why, text, sizeof(text));
+    fprintf(out, "run %016" PRIx64 "\ntask %s\nalgorithm %s\naddress %s\n",
+            l->state.run, l->config.task, config_word(&l->config, "algorithm"),
+            l->address);
     fprintf(out, "waiting %s\n", waiting != NULL ? waiting : "no");
-    fprintf(out, "trainer_threads %zu\ntrainer_seconds %.2f\n", l->threads,
-            l->busy_seconds);
+    why_print(&why, out, "why ");
 }
 
-static void print_learning(const struct learner *l, FILE *out) {
-    const struct algorithm_figures *figures = &l->figures;
-    fprintf(out,
-            "algorithm %s\nalpha %.6g\nnegative_determinants %.4f\n"
-            "degenerate_determinants %.4f\n",
-            config_word(&l->config, "algorithm"), figures->alpha,
-            figures->negative, figures->degenerate);
-    if (isfinite(figures->entropy))
-        fprintf(out, "entropy %.6g\n", figures->entropy);
-    fprintf(out, "warm %d\nmay_update %d\nmay_insert %d\n", l->limiter.warm,
-            limiter_may_update(&l->limiter), limiter_may_insert(&l->limiter));
-    fprintf(out, "limiter_u0 %" PRId64 "\nlimiter_i0 %" PRId64 "\n",
-            l->limiter.u0, l->limiter.i0);
-    fprintf(out,
-            "parts_redrawn %" PRIu64 "\nparts_asked_again %" PRIu64
-            "\nparts_late %" PRIu64 "\n",
-            l->feed.redrawn, l->feed.asked_again, l->feed.late);
-    fprintf(out,
-            "parameters_version %" PRIu64 "\nparameters_sent %" PRIu64 "\n",
-            l->publish.version, l->publish.answers);
-    fprintf(out,
-            "checkpoints_written %" PRIu64 "\ncheckpoints_failed %" PRIu64
-            "\ncheckpoint_updates %" PRIu64 "\n",
-            l->saver.written, l->saver.failed, l->saver.newest);
-    fprintf(out, "refused %" PRIu64 "\nbad_messages %" PRIu64 "\n", l->refused,
-            l->server.bad);
-    for (size_t i = 0; i < LEARNER_AGES; i++) {
+static void print_metrics(const struct learner *l, FILE *out) {
+    struct metric list[METRICS_MOST];
+    const size_t n = metrics_list(l, list);
+    for (size_t i = 0; i < n; i++) {
+        const double value = list[i].value;
+        const bool whole = value == floor(value) && fabs(value) < 1e15;
+        fprintf(out, whole ? "%s %.0f\n" : "%s %.6g\n", list[i].name, value);
+    }
+    for (size_t i = 0; i < WHY_AGES; i++) {
         // bucket i: ages in [2^(i-1), 2^i), the first one 0
         fprintf(out, "staleness_%u %" PRIu64 "\n", i == 0 ? 0u : 1u << (i - 1),
                 l->ages[i]);
@@ -90,9 +61,6 @@ static size_t actors_served(const struct registry *registry) {
 
 static void print_peers(const struct learner *l, FILE *out) {
     const struct registry *registry = &l->registry;
-    fprintf(out, "topology %" PRIu64 "\nactors %zu\nshards %zu\n",
-            registry->topology, registry_count(registry, WIRE_ACTOR, 5000),
-            registry_listed(registry));
     fprintf(out, "actors_served %zu\n", actors_served(registry));
     for (size_t i = 0; i < registry->n_shards; i++) {
         const struct registry_shard *s = &registry->shards[i];
@@ -104,11 +72,9 @@ static void print_peers(const struct learner *l, FILE *out) {
                 " duplicates %" PRIu64 " refused %" PRIu64 " busy %" PRIu64
                 "\n",
                 s->index, registry->peers[s->rank]->name,
-                registry_serves(registry, s)  ? "listed"
-                : s->state == WIRE_SHARD_DEAD ? "dead"
-                                              : "returning",
-                s->stored, s->present, s->capacity, s->granted, s->silent_ms,
-                told->duplicates, told->refused, told->busy);
+                registry_shard_word(registry, s), s->stored, s->present,
+                s->capacity, s->granted, s->silent_ms, told->duplicates,
+                told->refused, told->busy);
     }
     for (size_t i = 0; i < registry->n_peers; i++) {
         const struct registry_peer *p = registry->peers[i];
@@ -117,9 +83,9 @@ static void print_peers(const struct learner *l, FILE *out) {
         fprintf(out,
                 "actor %" PRIu64 " %s steps %" PRIu64 " episodes %" PRIu64
                 " acknowledged %" PRIu64 " outstanding %" PRIu64
-                " busy %" PRIu64 " silent_ms %" PRIu64 "\n",
+                " busy %" PRIu64 " dropped %" PRIu64 " silent_ms %" PRIu64 "\n",
                 p->rank, p->name, c->steps, c->episodes, c->acknowledged,
-                c->outstanding, c->busy, p->silent_ms);
+                c->outstanding, c->busy, c->dropped, p->silent_ms);
     }
 }
 
@@ -138,7 +104,7 @@ char *status_text(const struct learner *learner, size_t *len) {
     FILE *out = open_memstream(&text, len);
     if (out == NULL) return NULL;
     print_run(learner, out);
-    print_learning(learner, out);
+    print_metrics(learner, out);
     print_latencies(learner, out);
     print_peers(learner, out);
     if (fclose(out) != 0) {
@@ -160,10 +126,15 @@ struct query {
 
 static void on_again(uv_timer_t *timer) {
     struct query *query = timer->data;
-    if (query->asked++ == 5) {
-        log_error("%s: no answer within 5 s; it has ended, or is of another "
-                  "host: its log says (RUN/logs/learner.log)",
-                  query->whom);
+    const char *key = link_client_watch(&query->client);
+    if (query->asked++ == 5 || (key != NULL && query->asked > 1)) {
+        if (key != NULL) {
+            log_error("%s: %s", query->whom, key);
+        } else {
+            log_error("%s: no answer within 5 s; it has ended, or is of "
+                      "another host: its log says (RUN/logs/learner.log)",
+                      query->whom);
+        }
         lifecycle_close_all(timer->loop);
         return;
     }
@@ -198,14 +169,19 @@ int status_query(const struct config *config) {
         }
     }
     struct query query = {.whom = config->status, .exit_status = EXIT_REFUSED};
-    if (link_self_init(&query.self, "observer", config->name) != 0) {
+    struct keys keys = {0};
+    if (link_self_init(&query.self, "observer", config->name) != 0 ||
+        (strncmp(address, "tcp://", 6) == 0 &&
+         keys_load(&keys, config->keys) != 0)) {
         return EXIT_REFUSED;
     }
     uv_loop_t loop;
     void *zmq = zmq_ctx_new();
     if (zmq == NULL || uv_loop_init(&loop) != 0) return EXIT_CRASH;
-    query.client = (struct link_client){
-        .self = &query.self, .on_message = on_answer, .data = &query};
+    query.client = (struct link_client){.self = &query.self,
+                                        .on_message = on_answer,
+                                        .data = &query,
+                                        .keys = &keys};
     int rc = link_client_start(&query.client, &loop, zmq, address, 8);
     if (rc == 0) {
         uv_timer_init(&loop, &query.again);
@@ -217,5 +193,6 @@ int status_query(const struct config *config) {
     link_client_finish(&query.client, 0);
     uv_loop_close(&loop);
     zmq_ctx_term(zmq);
+    keys_finish(&keys);
     return query.exit_status;
 }

@@ -7,6 +7,9 @@
 
 #include <uv.h>
 
+#include "proto/complaint.h"
+#include "proto/guard.h"
+#include "proto/link_monitor.h"
 #include "proto/route.h"
 #include "proto/sockpoll.h"
 #include "proto/wire.h"
@@ -36,12 +39,6 @@ struct link_self {
  */
 int link_self_init(struct link_self *self, const char *role, const char *name);
 
-/* Bad bytes of one sender: logged once a minute, counted in between. */
-struct link_complaint {
-    char who[WIRE_NAME_LEN];
-    uint64_t since_ms, count;
-};
-
 struct link_server {
     struct link_self *self; /* borrowed */
     /*
@@ -60,27 +57,33 @@ struct link_server {
     /* in on_message: where the sender's tcp connection comes from, a bare IP
      * address; "" for ipc */
     char peer_address[64];
+    /* in on_message: the sender's public key, which may send that message; ""
+     * where we serve without keys */
+    char peer_key[WIRE_KEY_LEN];
 
     /* private */
-    void *sock;
+    void *sock, *monitor;
     uv_loop_t *loop;
     size_t max_size;
-    struct sockpoll poll;
-    struct link_complaint complaints[32]; /* the last one: all others */
+    struct sockpoll poll, monitor_poll;
+    struct guard *guard; /* NULL: without keys */
+    struct complaints complaints;
 };
 
 struct link_server_options {
     const char *address; /* ipc://PATH, tcp://HOST:PORT or tcp://HOST:* */
     bool insecure;       /* allow a tcp host that is not loopback */
     int high_water;      /* unanswered messages a peer, W + 8: never -EAGAIN */
+    struct guard *guard; /* tcp is served with its keys, if it has any;
+                            borrowed, may be NULL */
 };
 
 /*
  * Bind and serve. Returns 0 or negative errno: -EADDRINUSE a busy port or a
  * live ipc socket (a stale file is replaced), -EACCES not ipc or loopback and
- * not insecure, -ENAMETOOLONG a long ipc path. One log line names the address
- * and the next step. On error nothing is left to finish. self, on_message and
- * data are set by the caller before; all else is.
+ * neither keys nor insecure, -ENAMETOOLONG a long ipc path. One log line names
+ * the address and the next step. On error nothing is left to finish. self,
+ * on_message and data are set by the caller before; all else is.
  */
 int link_server_start(struct link_server *server, uv_loop_t *loop, void *zmq,
                       const struct link_server_options *options);
@@ -127,11 +130,15 @@ struct link_client {
     void (*on_message)(struct link_client *client,
                        const struct wire_message *message);
     void *data;
+    /* for tcp; NULL or of no folder: without keys. Borrowed */
+    const struct keys *keys;
+    const char *server_key; /* hexadecimal, read at the start; NULL: that of the
+                               learner by keys */
     uint64_t bad;
     uint64_t last_heard_ms; /* uv_now() of the last valid message; 0: never */
 
     /* private */
-    void *sock;
+    void *sock, *monitor;
     struct link_fleet_server *server; /* whose socket it is; NULL: our own */
     struct link_route route;          /* there */
     uv_loop_t *loop;
@@ -140,18 +147,29 @@ struct link_client {
     bool stopping;
     int linger;
     void (*on_closed)(struct link_client *client);
-    struct link_complaint complaint;
+    struct complaint complaint;
+    enum link_handshake handshake; /* how the last one ended */
+    char address[256];
+    uint64_t again_ms; /* uv_now() to connect again at; 0: libzmq does */
 };
 
 /*
- * Connect (returns at once; ZeroMQ reconnects for ever). self, on_message and
- * data are set by the caller before; all else is. 0, or a negative errno after
- * one log_error and nothing left to finish.
+ * Connect (returns at once; ZeroMQ reconnects for ever). self, on_message,
+ * data, keys and server_key are set by the caller before; all else is. 0, or a
+ * negative errno after one log_error and nothing left to finish (-ENOKEY: we
+ * have keys, but not the server's public one).
  * on_message gets the valid messages of self->run, any while it is 0, and
  * Refused of any run (of a server that serves another one).
  */
 int link_client_start(struct link_client *client, uv_loop_t *loop, void *zmq,
                       const char *address, int high_water);
+/*
+ * Look at how the last handshakes ended, and connect again where libzmq gives
+ * up: it takes a refusal for the last word, but the list may change. Call it
+ * some times a second. Returns in words why keys keep us out, or NULL: as far
+ * as the last handshake tells they do not. Constant text.
+ */
+const char *link_client_watch(struct link_client *client);
 /* As link_server_max_size(). */
 int link_client_max_size(struct link_client *client, size_t bytes);
 /* As link_server_send(). */

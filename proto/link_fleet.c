@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/keys.h"
 #include "proto/link_socket.h"
 
 enum { PER_TURN = 256, ID_LEN = 1 + sizeof(uint32_t) };
@@ -59,10 +60,20 @@ static void on_poll_closed(struct sockpoll *poll) {
     free_server(poll->data, 0);
 }
 
-static struct link_fleet_server *open_server(struct link_fleet *fleet,
+static int unlock(void *sock, const struct link_client *client,
+                  const char *address) {
+    const struct keys *keys = client->keys;
+    if (keys == NULL || strncmp(address, "tcp://", 6) != 0) return 0;
+    const char *server =
+        client->server_key != NULL ? client->server_key : keys->learner;
+    return server[0] == '\0' ? -ENOKEY : keys_connect(keys, sock, server);
+}
+
+static struct link_fleet_server *open_server(const struct link_client *client,
                                              uv_loop_t *loop, void *zmq,
                                              const char *address,
                                              int high_water, int *rc) {
+    struct link_fleet *fleet = client->self->fleet;
     struct link_fleet_server *server = NULL;
     void *sock = NULL;
     *rc = 0;
@@ -73,7 +84,7 @@ static struct link_fleet_server *open_server(struct link_fleet *fleet,
     } else if ((sock = link_socket_new(zmq, ZMQ_ROUTER, address, high_water)) ==
                NULL) {
         *rc = -zmq_errno();
-    } else {
+    } else if ((*rc = unlock(sock, client, address)) == 0) {
         *rc = sockpoll_start(&server->poll, loop, sock, on_readable, server);
     }
     if (*rc != 0) {
@@ -121,7 +132,7 @@ int link_fleet_join(struct link_client *client, uv_loop_t *loop, void *zmq,
     int rc = 0;
     struct link_fleet_server *server = find(fleet, address);
     if (server == NULL) {
-        server = open_server(fleet, loop, zmq, address, high_water, &rc);
+        server = open_server(client, loop, zmq, address, high_water, &rc);
     }
     if (rc == 0) rc = make_room(server);
     if (rc != 0) return rc;

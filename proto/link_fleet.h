@@ -15,8 +15,9 @@
  * address share a ROUTER, which makes a connection of its own for every one of
  * them (ZMQ_CONNECT_ROUTING_ID before each connect; a DEALER would make one in
  * all). To the server they look like processes. They are started, sent by and
- * stopped as any link_client, but for two things: a member's on_closed is
- * called before link_client_stop() returns, and high_water is the first one's.
+ * stopped as any link_client, but that a member's on_closed is called before
+ * link_client_stop() returns, that high_water and keys are the first one's, and
+ * that link_client_watch() sees nothing.
  */
 struct link_fleet {
     /* private */
@@ -30,7 +31,7 @@ struct link_fleet {
  */
 void link_fleet_finish(struct link_fleet *fleet, int linger);
 
-/* ---- for link.c ---- */
+/* ---- for link_client.c ---- */
 
 /* Connect client as a member of self->fleet. 0 or a negative errno, and then
  * nothing has changed. */
@@ -42,7 +43,7 @@ int link_fleet_join(struct link_client *client, uv_loop_t *loop, void *zmq,
  * together. */
 void link_fleet_leave(struct link_client *client);
 
-/* In link.c: a message for this client, frame borrowed, of n frames. */
+/* In link_client.c: a message for this client, frame borrowed, of n frames. */
 void link_client_hear(struct link_client *client, zmq_msg_t *frame, int n);
 
 #endif

@@ -109,22 +109,23 @@ static bool loopback(const char *address) {
     return starts_with(host, "127.") && strspn(host, "0123456789.") == n;
 }
 
-static int check_tcp(const char *address, bool insecure) {
-    if (insecure || loopback(address)) return 0;
+static int check_tcp(const char *address, bool open) {
+    if (open || loopback(address)) return 0;
     log_error("%s can be reached from other machines, and everyone who reaches "
-              "it could take part in the run: bind 127.0.0.1, or give "
-              "--insecure on a network that you trust",
+              "it could take part in the run: give --keys=DIR (deploy/keys.sh "
+              "makes them), bind 127.0.0.1, or give --insecure on a network "
+              "that you trust",
               address);
     return -EACCES;
 }
 
-int link_socket_bind(void *sock, const char *address, bool insecure,
-                     char *endpoint, size_t n) {
+int link_socket_bind(void *sock, const char *address, bool open, char *endpoint,
+                     size_t n) {
     int rc;
     if (starts_with(address, "ipc://")) {
         rc = check_ipc(address);
     } else if (starts_with(address, "tcp://")) {
-        rc = check_tcp(address, insecure);
+        rc = check_tcp(address, open);
     } else {
         log_error("address '%s': it starts with ipc:// or tcp://", address);
         rc = -EINVAL;

@@ -28,11 +28,12 @@ enum { LINK_SOCKET_MAX_SIZE = 64 << 20 };
 void *link_socket_new(void *zmq, int type, const char *address, int high_water);
 
 /*
- * Bind; endpoint (n bytes) receives what a peer may connect to. 0 or a negative
- * errno after one log_error: see link_server_start().
+ * Bind; open: hosts beyond loopback too; endpoint (n bytes) receives what a
+ * peer may connect to. 0 or a negative errno after one log_error: see
+ * link_server_start().
  */
-int link_socket_bind(void *sock, const char *address, bool insecure,
-                     char *endpoint, size_t n);
+int link_socket_bind(void *sock, const char *address, bool open, char *endpoint,
+                     size_t n);
 
 /*
  * Receive one whole message without blocking. Its first `want` frames land in

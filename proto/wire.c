@@ -72,6 +72,11 @@ bool wire_name_ok(const char *name) {
     return n >= 1 && n < WIRE_NAME_LEN;
 }
 
+bool wire_key_ok(const char *key) {
+    const size_t n = strspn(key, "0123456789abcdef");
+    return key[n] == '\0' && (n == 0 || n == WIRE_KEY_LEN - 1);
+}
+
 /*
  * One malloc a block, so that a sanitizer sees each one's end. protobuf-c's own
  * growth (lists of empty submessages, unknown fields, repeated bodies) ends at

@@ -15,6 +15,7 @@
  */
 
 enum { WIRE_PROTOCOL = 1, WIRE_NAME_LEN = 65, WIRE_ADDRESS_LEN = 128,
+       WIRE_KEY_LEN = 65,
        WIRE_MAX_SHARDS = 256, WIRE_MAX_EPISODES = 256, WIRE_MAX_STATS = 8,
        WIRE_MAX_DIM = 4096, WIRE_MAX_ROWS = 65536,
        WIRE_MAX_TEXT = 65536 };
@@ -55,6 +56,8 @@ struct wire_shard {
     char address[WIRE_ADDRESS_LEN];
     uint64_t incarnation;
     enum wire_shard_state state;
+    char key[WIRE_KEY_LEN]; /* its public key, 64 lower-case hexadecimal digits;
+                               "": it serves without keys */
 };
 
 struct wire_topology {
@@ -89,6 +92,7 @@ enum wire_refusal {
     WIRE_CODE_STALE,      /* Insert: seq is below the mask */
     WIRE_CODE_OLDER,      /* a newer incarnation has the name */
     WIRE_CODE_FINAL,      /* never ask again: exit 2 */
+    WIRE_CODE_KEY,        /* the sender's key may not say this, as it stands */
 };
 
 /* Why a message was not accepted; about: the type it answers, 0 unknown. */
@@ -104,6 +108,8 @@ struct wire_counters {
     uint64_t steps, episodes, acknowledged, outstanding, busy, discarded;
     uint64_t stored, present, capacity, store_until, duplicates, refused;
     uint64_t sampled, bad_messages, policy_version, waiting;
+    uint64_t keys_refused; /* handshakes and messages */
+    uint64_t dropped;      /* rows, by on_full = drop */
 };
 
 /* Answers by how long they took, as histogram_pack() writes them. */
@@ -246,6 +252,9 @@ void wire_free(struct wire_message *message);
 
 /* A valid peer name? */
 bool wire_name_ok(const char *name);
+
+/* "", or 64 lower-case hexadecimal digits? */
+bool wire_key_ok(const char *key);
 
 /* The longest message these shapes can make, for link_*_max_size(); at least
  * 4 MiB, SIZE_MAX when it overflows. */

@@ -158,6 +158,12 @@ static int shard_in(const struct wire_in *in, const Softq__Shard *from,
     to->index = from->index;
     to->incarnation = from->incarnation;
     to->state = (enum wire_shard_state)from->state;
+    if (!wire_key_ok(from->key)) {
+        return bad(in,
+                   "shard key of %zu characters is not 64 hexadecimal digits",
+                   strlen(from->key));
+    }
+    memcpy(to->key, from->key, strlen(from->key) + 1);
     return text_in(in, "shard address", from->address, to->address,
                    sizeof(to->address));
 }
@@ -227,8 +233,8 @@ static int refused_in(const struct wire_in *in, const Softq__Refused *from,
     to->about = (enum wire_type)from->about;
     to->seq = from->seq;
     /* a code of a later version says no less than its reason */
-    to->code = from->code <= WIRE_CODE_FINAL ? (enum wire_refusal)from->code
-                                             : WIRE_CODE_OTHER;
+    to->code = from->code <= WIRE_CODE_KEY ? (enum wire_refusal)from->code
+                                           : WIRE_CODE_OTHER;
     return text_in(in, "reason", from->reason, to->reason, sizeof(to->reason));
 }
 
@@ -241,7 +247,8 @@ static int counters_in(const struct wire_in *in, const Softq__Counters *from,
         from->stored,      from->present,      from->capacity,
         from->store_until, from->duplicates,   from->refused,
         from->sampled,     from->bad_messages, from->policy_version,
-        from->waiting};
+        from->waiting,     from->keys_refused,
+        from->dropped};
     if (to->stored > MOST || to->present > MOST || to->capacity > MOST ||
         to->steps > MOST || to->episodes > MOST) {
         return bad(in, "counters cannot be: %llu stored, %llu present",

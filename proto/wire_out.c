@@ -33,6 +33,7 @@ static void topology_out(const struct wire_topology *from,
         shard->address = (char *)from->shards[i].address;
         shard->incarnation = from->shards[i].incarnation;
         shard->state = from->shards[i].state;
+        shard->key = (char *)from->shards[i].key;
         out->lists.shards.pointer[i] = shard;
     }
     to->n_shards = from->n;
@@ -75,6 +76,8 @@ static void counters_out(const struct wire_counters *from,
     to->bad_messages = from->bad_messages;
     to->policy_version = from->policy_version;
     to->waiting = from->waiting;
+    to->keys_refused = from->keys_refused;
+    to->dropped = from->dropped;
 }
 
 static void episodes_out(const struct wire_episodes *from,

@@ -191,10 +191,11 @@ static void on_refused(struct shard *shard,
         return;
     case WIRE_CODE_OTHER:
     case WIRE_CODE_STALE:
+    case WIRE_CODE_KEY:
         break;
     }
-    snprintf(shard->obstacle, sizeof shard->obstacle, "refused: %s",
-             refused->reason);
+    snprintf(shard->obstacle, sizeof shard->obstacle, "%srefused: %s",
+             refused->code == WIRE_CODE_KEY ? "key " : "", refused->reason);
     /* at the door: ask again in a while; later: it forgot us */
     bool door = shard->state == SHARD_ALONE || refused->about == WIRE_HELLO ||
                 refused->about == WIRE_SHARD_READY;
@@ -311,6 +312,7 @@ static void connect_to(struct shard *shard, const char *address) {
     client->self = &shard->self;
     client->on_message = on_message;
     client->data = shard;
+    client->keys = &shard->guard.keys;
     if (link_client_start(client, shard->loop, shard->zmq, address,
                           HIGH_WATER) != 0) {
         free(client);
@@ -352,6 +354,12 @@ static void look(struct shard *shard, uint64_t now) {
  * nobody is declared gone. */
 static void watch(struct shard *shard, uint64_t now) {
     const struct config *config = &shard->config;
+    const char *key =
+        shard->learner != NULL ? link_client_watch(shard->learner) : NULL;
+    if (key != NULL) {
+        snprintf(shard->obstacle, sizeof shard->obstacle, "%s: %s",
+                 shard->address, key);
+    }
     uint64_t since = now - shard->ticked_ms;
     uint64_t counted = since < OWN_PAUSE_MS ? since : OWN_PAUSE_MS;
     shard->ticked_ms = now;

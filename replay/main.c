@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "proto/lifecycle.h"
 #include "replay/audit.h"
+#include "replay/extracting.h"
 #include "replay/shard.h"
 
 struct program {
@@ -63,6 +64,8 @@ int main(int argc, char **argv) {
     if (config_load(&p.shard.config, CONFIG_REPLAY, argc, argv) != 0)
         return EXIT_REFUSED;
     if (p.shard.config.audit[0] != '\0') return judge(&p.shard.config);
+    if (p.shard.config.export[0] != '\0')
+        return extracting_run(&p.shard.config);
     lifecycle_one_heap();
     lifecycle_raise_fd_limit();
     void *zmq = zmq_ctx_new();

@@ -10,9 +10,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "common/crc32c.h"
 #include "common/exit_status.h"
 #include "common/rng.h"
-#include "replay/crc32c.h"
 #include "replay/dedup.h"
 #include "replay/ring_file.h"
 
@@ -79,12 +79,16 @@ static bool slot_valid(const struct ring *ring, uint64_t slot) {
     return valid == NULL || bit(valid, slot);
 }
 
+static bool sum_good(const struct ring *ring, uint8_t *row) {
+    uint32_t crc = *crc_of(ring, row);
+    return crc != 0 && crc == row_sum(ring, row);
+}
+
 static bool row_good(const struct ring *ring, uint64_t slot) {
     uint8_t *row = slot_of(ring, slot);
-    uint32_t crc = *crc_of(ring, row);
     uint64_t number = head_of(row)->number;
-    return crc != 0 && crc == row_sum(ring, row) &&
-           number % ring->spec.capacity == slot && number < UINT64_MAX / 2;
+    return sum_good(ring, row) && number % ring->spec.capacity == slot &&
+           number < UINT64_MAX / 2;
 }
 
 /* Never written: not a loss. */
@@ -165,7 +169,9 @@ static int scan(struct ring *ring, bool writable, uint64_t *dropped) {
         } else {
             clear_bit(valid, slot);
             (*dropped)++;
-            if (writable) erase(ring, slot);
+            /* the next row takes that slot; until then it may be all that
+             * keeps numbers from beginning again */
+            if (writable && number != end) erase(ring, slot);
         }
     }
     if (rc == 0 && ring->present < ring->stored - ring->oldest) {
@@ -421,12 +427,8 @@ void ring_sample(const struct ring *ring, struct rng *rng, size_t n,
     }
 }
 
-bool ring_row(const struct ring *ring, uint64_t number, struct ring_row *row,
-              struct batch *out) {
-    if (number < ring->oldest || number >= ring->stored) return false;
-    uint64_t slot = number % ring->spec.capacity;
-    if (!slot_valid(ring, slot)) return false;
-    uint8_t *at = slot_of(ring, slot);
+static void show(const struct ring *ring, uint8_t *at, struct ring_row *row,
+                 struct batch *out) {
     const struct row_head *head = head_of(at);
     *row = (struct ring_row){.number = head->number,
                              .actor = head->actor,
@@ -435,6 +437,29 @@ bool ring_row(const struct ring *ring, uint64_t number, struct ring_row *row,
                              .index = (uint32_t)head->index,
                              .last = (load_flags(ring, at) & FLAG_LAST) != 0};
     if (out != NULL) append_row(ring, at, out);
+}
+
+/* NULL: not present when the ring was opened. */
+static uint8_t *find(const struct ring *ring, uint64_t number) {
+    if (number < ring->oldest || number >= ring->stored) return NULL;
+    uint64_t slot = number % ring->spec.capacity;
+    return slot_valid(ring, slot) ? slot_of(ring, slot) : NULL;
+}
+
+bool ring_row(const struct ring *ring, uint64_t number, struct ring_row *row,
+              struct batch *out) {
+    uint8_t *at = find(ring, number);
+    if (at != NULL) show(ring, at, row, out);
+    return at != NULL;
+}
+
+bool ring_read(const struct ring *ring, uint64_t number, void *scratch,
+               struct ring_row *row, struct batch *out) {
+    const uint8_t *at = find(ring, number);
+    if (at == NULL) return false;
+    uint8_t *copy = memcpy(scratch, at, ring->row_bytes);
+    if (!sum_good(ring, copy) || head_of(copy)->number != number) return false;
+    show(ring, copy, row, out);
     return true;
 }
 

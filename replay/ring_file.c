@@ -13,7 +13,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "replay/crc32c.h"
+#include "common/crc32c.h"
 
 enum { LAYOUT = 1 };
 

@@ -30,6 +30,8 @@ const struct wire_counters *shard_count(struct shard *shard) {
     c->waiting = shard->waiting.n;
     c->bad_messages =
         shard->server.bad + (shard->learner != NULL ? shard->learner->bad : 0);
+    c->keys_refused =
+        shard->guard.counters.refused + shard->guard.counters.messages;
     return c;
 }
 
@@ -186,6 +188,7 @@ static const char *const state_names[] = {"alone", "welcomed", "ready",
 
 static void on_status(struct shard *shard, const struct link_route *from) {
     const struct wire_counters *c = shard_count(shard);
+    const struct guard_counters *keys = &shard->guard.counters;
     char text[1024];
     int n = snprintf(
         text, sizeof text,
@@ -193,11 +196,13 @@ static void on_status(struct shard *shard, const struct link_route *from) {
         "\npresent %" PRIu64 "\ncapacity %" PRIu64 "\nstore_until %" PRIu64
         "\nsampled %" PRIu64 "\nduplicates %" PRIu64 "\nrefused %" PRIu64
         "\nbusy %" PRIu64 "\nwaiting %" PRIu64 "\nbad_messages %" PRIu64
-        "\nactors_remembered %zu\n",
+        "\nactors_remembered %zu\nkeys_admitted %" PRIu64
+        "\nkeys_refused %" PRIu64 "\nkeys_messages_refused %" PRIu64 "\n",
         shard->config.index, state_names[shard->state], shard->ring.id,
         c->stored, c->present, c->capacity, c->store_until, c->sampled,
         c->duplicates, c->refused, c->busy, c->waiting, c->bad_messages,
-        shard->ring.private != NULL ? ring_pairs(&shard->ring) : 0);
+        shard->ring.private != NULL ? ring_pairs(&shard->ring) : 0,
+        keys->admitted, keys->refused, keys->messages);
     struct wire_message message = {.type = WIRE_STATUS_REPLY,
                                    .text = {.text = text, .len = (size_t)n}};
     link_server_send(&shard->server, from, &message);
@@ -356,7 +361,8 @@ static int serve(struct shard *shard) {
     shard->server.data = shard;
     struct link_server_options options = {.address = bind,
                                           .insecure = shard->config.insecure,
-                                          .high_water = HIGH_WATER};
+                                          .high_water = HIGH_WATER,
+                                          .guard = &shard->guard};
     int rc =
         link_server_start(&shard->server, shard->loop, shard->zmq, &options);
     return rc == 0 ? 0 : EXIT_REFUSED;
@@ -376,6 +382,8 @@ int shard_start(struct shard *shard, uv_loop_t *loop, void *zmq) {
         return EXIT_REFUSED;
     int rc = join_check(config);
     if (rc != 0) return rc; /* before a folder of a wrong name is made */
+    if (guard_start(&shard->guard, loop, zmq, config->keys) != 0)
+        return EXIT_REFUSED;
     rc = rundir_create(config->run_dir);
     if (rc != 0) {
         log_error("run_dir %s: %s", config->run_dir, strerror(-rc));
@@ -413,6 +421,7 @@ void shard_end(struct shard *shard, int status, const char *why) {
 void shard_finish(struct shard *shard) {
     join_finish(shard);
     link_server_finish(&shard->server, LINGER_MS);
+    guard_finish(&shard->guard);
     if (shard->ring.private != NULL) {
         int rc = ring_sync(&shard->ring);
         if (rc != 0) log_warn("%s: msync: %s", shard->path, strerror(-rc));

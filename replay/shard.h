@@ -51,6 +51,7 @@ struct shard {
     bool ended;
     struct link_self self;
 
+    struct guard guard;              /* before every socket, and after it */
     struct link_server server;       /* actors */
     char endpoint[WIRE_ADDRESS_LEN]; /* where they reach it */
     char path[CONFIG_PATH_LEN + 64]; /* the ring's file */

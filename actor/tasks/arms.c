@@ -88,16 +88,11 @@ static const struct robot reacher = {
     .judge = reacher_judge,
 };
 
-static int load_reacher(void **model, struct env_spec *spec,
-                        const struct env_options *options, char *why,
-                        size_t n) {
-    return robot_load(model, spec, &reacher, options, why, n);
-}
-
 const struct env_class tasks_reacher = {
     .name = "reacher",
     .rewarded = "less the finger's distance from the target and |control|^2",
-    .load = load_reacher,
+    .description = &reacher,
+    .load = robot_load_class,
     .unload = mujoco_unload,
     .create = robot_create,
     .destroy = robot_destroy,
@@ -173,16 +168,12 @@ static const struct robot pusher = {
     .judge = pusher_judge,
 };
 
-static int load_pusher(void **model, struct env_spec *spec,
-                       const struct env_options *options, char *why, size_t n) {
-    return robot_load(model, spec, &pusher, options, why, n);
-}
-
 const struct env_class tasks_pusher = {
     .name = "pusher",
     .rewarded = "less the object's distance from the goal, half its distance "
                 "from the hand, and 0.1 |control|^2",
-    .load = load_pusher,
+    .description = &pusher,
+    .load = robot_load_class,
     .unload = mujoco_unload,
     .create = robot_create,
     .destroy = robot_destroy,

@@ -235,6 +235,7 @@ static void fill_spec(struct custom *c, struct env_spec *spec) {
                               .act_dim = (size_t)c->base->m->nu,
                               .horizon = c->base->horizon,
                               .rewarded = c->rewarded,
+                              .action_range = c->base->m->actuator_ctrlrange,
                               .hash = hash};
     // what each term of the reward earned in the episode
     for (size_t i = 0; i < c->recipe.n_terms && i < ENV_MAX_STATS; i++)
@@ -267,8 +268,10 @@ static int load_model(struct custom *c, const char *ini,
     return -EINVAL;
 }
 
-static int custom_load(void **model, struct env_spec *spec,
-                       const struct env_options *options, char *why, size_t n) {
+static int custom_load(const struct env_class *class, void **model,
+                       struct env_spec *spec, const struct env_options *options,
+                       char *why, size_t n) {
+    (void)class;
     char reason[1024] = "";
     struct custom *c = calloc(1, sizeof(*c));
     if (!c) {

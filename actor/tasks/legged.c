@@ -72,16 +72,12 @@ static const struct robot ant = {
     .judge = ant_judge,
 };
 
-static int load_ant(void **model, struct env_spec *spec,
-                    const struct env_options *options, char *why, size_t n) {
-    return robot_load(model, spec, &ant, options, why, n);
-}
-
 const struct env_class tasks_ant = {
     .name = "ant",
     .rewarded = "speed along x, 1 a step at a height in [0.2, 1] m, less 0.5 "
                 "|control|^2 and 0.0005 |contact forces|^2",
-    .load = load_ant,
+    .description = &ant,
+    .load = robot_load_class,
     .unload = mujoco_unload,
     .create = robot_create,
     .destroy = robot_destroy,
@@ -153,17 +149,12 @@ static const struct robot humanoid = {
     .judge = humanoid_judge,
 };
 
-static int load_humanoid(void **model, struct env_spec *spec,
-                         const struct env_options *options, char *why,
-                         size_t n) {
-    return robot_load(model, spec, &humanoid, options, why, n);
-}
-
 const struct env_class tasks_humanoid = {
     .name = "humanoid",
     .rewarded = "1.25 times speed along x, 5 a step at a height in (1, 2) m, "
                 "less 0.1 |control|^2 and 5e-7 |contact forces|^2, 10 at most",
-    .load = load_humanoid,
+    .description = &humanoid,
+    .load = robot_load_class,
     .unload = mujoco_unload,
     .create = robot_create,
     .destroy = robot_destroy,

@@ -168,9 +168,7 @@ void mujoco_step(struct mujoco_state *state, const double *action,
     mjData *d = state->d;
     for (int i = 0; i < (int)m->nu; i++) {
         const double *range = m->actuator_ctrlrange + (ptrdiff_t)2 * i;
-        const double low = range[0], high = range[1];
-        const double a = fmin(fmax(action[i], -1.0), 1.0);
-        d->ctrl[i] = 0.5 * (low + high) + 0.5 * (high - low) * a;
+        d->ctrl[i] = env_scale(range, fmin(fmax(action[i], -1.0), 1.0));
     }
     for (int i = 0; i < state->model->frame_skip; i++) mj_step(m, d);
     state->steps++;

@@ -30,9 +30,11 @@ struct point {
     uint64_t steps;
 };
 
-static int multigoal_load(void **model, struct env_spec *spec,
+static int multigoal_load(const struct env_class *class, void **model,
+                          struct env_spec *spec,
                           const struct env_options *options, char *why,
                           size_t n) {
+    (void)class;
     const char *reward = options->reward ? options->reward : "goals";
     const bool gaussian = strcmp(reward, "gaussian") == 0;
     if (!gaussian && strcmp(reward, "goals") != 0) {

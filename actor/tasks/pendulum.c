@@ -44,15 +44,11 @@ static const struct robot single = {
     .judge = single_judge,
 };
 
-static int load_single(void **model, struct env_spec *spec,
-                       const struct env_options *options, char *why, size_t n) {
-    return robot_load(model, spec, &single, options, why, n);
-}
-
 const struct env_class tasks_inverted_pendulum = {
     .name = "inverted-pendulum",
     .rewarded = "1 a step while the pole leans by 0.2 rad at most",
-    .load = load_single,
+    .description = &single,
+    .load = robot_load_class,
     .unload = mujoco_unload,
     .create = robot_create,
     .destroy = robot_destroy,
@@ -110,16 +106,12 @@ static const struct robot twofold = {
     .judge = double_judge,
 };
 
-static int load_double(void **model, struct env_spec *spec,
-                       const struct env_options *options, char *why, size_t n) {
-    return robot_load(model, spec, &twofold, options, why, n);
-}
-
 const struct env_class tasks_inverted_double_pendulum = {
     .name = "inverted-double-pendulum",
     .rewarded = "10 a step while the tip is above 1 m, less its squared "
                 "distance from upright and the poles' speeds",
-    .load = load_double,
+    .description = &twofold,
+    .load = robot_load_class,
     .unload = mujoco_unload,
     .create = robot_create,
     .destroy = robot_destroy,

@@ -115,27 +115,11 @@ static const struct robot walker2d = {
     .judge = judge,
 };
 
-static int load_hopper(void **model, struct env_spec *spec,
-                       const struct env_options *options, char *why, size_t n) {
-    return robot_load(model, spec, &hopper, options, why, n);
-}
-
-static int load_half_cheetah(void **model, struct env_spec *spec,
-                             const struct env_options *options, char *why,
-                             size_t n) {
-    return robot_load(model, spec, &half_cheetah, options, why, n);
-}
-
-static int load_walker2d(void **model, struct env_spec *spec,
-                         const struct env_options *options, char *why,
-                         size_t n) {
-    return robot_load(model, spec, &walker2d, options, why, n);
-}
-
 const struct env_class tasks_hopper = {
     .name = "hopper",
     .rewarded = "speed along x, 1 a step upright, less 0.001 |control|^2",
-    .load = load_hopper,
+    .description = &hopper,
+    .load = robot_load_class,
     .unload = mujoco_unload,
     .create = robot_create,
     .destroy = robot_destroy,
@@ -149,7 +133,8 @@ const struct env_class tasks_hopper = {
 const struct env_class tasks_half_cheetah = {
     .name = "half-cheetah",
     .rewarded = "speed along x less 0.1 |control|^2",
-    .load = load_half_cheetah,
+    .description = &half_cheetah,
+    .load = robot_load_class,
     .unload = mujoco_unload,
     .create = robot_create,
     .destroy = robot_destroy,
@@ -163,7 +148,8 @@ const struct env_class tasks_half_cheetah = {
 const struct env_class tasks_walker2d = {
     .name = "walker2d",
     .rewarded = "speed along x, 1 a step upright, less 0.001 |control|^2",
-    .load = load_walker2d,
+    .description = &walker2d,
+    .load = robot_load_class,
     .unload = mujoco_unload,
     .create = robot_create,
     .destroy = robot_destroy,

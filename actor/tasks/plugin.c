@@ -112,8 +112,10 @@ static void plugin_unload(void *model) {
     free(plugin);
 }
 
-static int plugin_load(void **model, struct env_spec *spec,
-                       const struct env_options *options, char *why, size_t n) {
+static int plugin_load(const struct env_class *class, void **model,
+                       struct env_spec *spec, const struct env_options *options,
+                       char *why, size_t n) {
+    (void)class;
     char path[PATH_MAX];
     uint64_t hash = 0;
     if (!realpath(options->file, path)) {

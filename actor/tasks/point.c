@@ -29,16 +29,17 @@ struct point {
     uint64_t steps;
 };
 
-static int load(void **model, struct env_spec *spec,
-                const struct env_options *options, double of_x, double of_y,
+static int load(const struct env_class *class, void **model,
+                struct env_spec *spec, const struct env_options *options,
                 char *why, size_t n) {
+    const double *weight = class->description; // (2)
     struct model *shared = malloc(sizeof(*shared));
     if (!shared) {
         snprintf(why, n, "out of memory");
         return -ENOMEM;
     }
     *shared = (struct model){
-        .weight = {of_x, of_y},
+        .weight = {weight[0], weight[1]},
         .horizon = options->horizon > 0 ? options->horizon : default_horizon,
     };
     *model = shared;
@@ -51,21 +52,6 @@ static int load(void **model, struct env_spec *spec,
         .stat_names = {"distance", "off_target"},
     };
     return 0;
-}
-
-static int load_x(void **model, struct env_spec *spec,
-                  const struct env_options *options, char *why, size_t n) {
-    return load(model, spec, options, 1.0, 0.0, why, n);
-}
-
-static int load_y(void **model, struct env_spec *spec,
-                  const struct env_options *options, char *why, size_t n) {
-    return load(model, spec, options, 0.0, 1.0, why, n);
-}
-
-static int load_xy(void **model, struct env_spec *spec,
-                   const struct env_options *options, char *why, size_t n) {
-    return load(model, spec, options, 0.5, 0.5, why, n);
 }
 
 static void unload(void *model) {
@@ -129,7 +115,8 @@ static void position(const void *state, double xy[2]) {
 const struct env_class tasks_point_x = {
     .name = "point-x",
     .rewarded = "closeness of x to 0: the y axis, anywhere on it",
-    .load = load_x,
+    .description = (const double[2]){1.0, 0.0},
+    .load = load,
     .unload = unload,
     .create = create,
     .destroy = destroy,
@@ -143,7 +130,8 @@ const struct env_class tasks_point_x = {
 const struct env_class tasks_point_y = {
     .name = "point-y",
     .rewarded = "closeness of y to 0: the x axis, anywhere on it",
-    .load = load_y,
+    .description = (const double[2]){0.0, 1.0},
+    .load = load,
     .unload = unload,
     .create = create,
     .destroy = destroy,
@@ -157,7 +145,8 @@ const struct env_class tasks_point_y = {
 const struct env_class tasks_point_xy = {
     .name = "point-xy",
     .rewarded = "closeness of x and y to 0, the mean of point-x and point-y",
-    .load = load_xy,
+    .description = (const double[2]){0.5, 0.5},
+    .load = load,
     .unload = unload,
     .create = create,
     .destroy = destroy,

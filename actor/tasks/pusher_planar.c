@@ -90,37 +90,25 @@ static const struct robot planar = {
     .judge = judge,
 };
 
-static int load(void **model, struct env_spec *spec, const struct aim *aim,
-                const struct env_options *options, char *why, size_t n) {
+static int load(const struct env_class *class, void **model,
+                struct env_spec *spec, const struct env_options *options,
+                char *why, size_t n) {
     int err = robot_load(model, spec, &planar, options, why, n);
     if (err) return err;
     struct mujoco_model *shared = *model;
-    shared->own = aim;
+    shared->own = class->description;
     return 0;
 }
 
-static int load_both(void **model, struct env_spec *spec,
-                     const struct env_options *options, char *why, size_t n) {
-    static const struct aim both = {{true, true}};
-    return load(model, spec, &both, options, why, n);
-}
-
-static int load_x(void **model, struct env_spec *spec,
-                  const struct env_options *options, char *why, size_t n) {
-    static const struct aim x = {{true, false}};
-    return load(model, spec, &x, options, why, n);
-}
-
-static int load_y(void **model, struct env_spec *spec,
-                  const struct env_options *options, char *why, size_t n) {
-    static const struct aim y = {{false, true}};
-    return load(model, spec, &y, options, why, n);
-}
+static const struct aim both = {{true, true}};
+static const struct aim x = {{true, false}};
+static const struct aim y = {{false, true}};
 
 const struct env_class tasks_pusher_planar = {
     .name = "pusher-planar",
     .rewarded = "less the disc's distance from (-1, -1) and 0.1 |control|^2",
-    .load = load_both,
+    .description = &both,
+    .load = load,
     .unload = mujoco_unload,
     .create = robot_create,
     .destroy = robot_destroy,
@@ -134,7 +122,8 @@ const struct env_class tasks_pusher_planar = {
 const struct env_class tasks_pusher_planar_x = {
     .name = "pusher-planar-x",
     .rewarded = "less the disc's distance from x = -1 and 0.1 |control|^2",
-    .load = load_x,
+    .description = &x,
+    .load = load,
     .unload = mujoco_unload,
     .create = robot_create,
     .destroy = robot_destroy,
@@ -148,7 +137,8 @@ const struct env_class tasks_pusher_planar_x = {
 const struct env_class tasks_pusher_planar_y = {
     .name = "pusher-planar-y",
     .rewarded = "less the disc's distance from y = -1 and 0.1 |control|^2",
-    .load = load_y,
+    .description = &y,
+    .load = load,
     .unload = mujoco_unload,
     .create = robot_create,
     .destroy = robot_destroy,

@@ -44,9 +44,11 @@ static double bump(const mjModel *m, const double centre[2]) {
     return exp(-d * d / (2.0 * s * s));
 }
 
-static int quadruped_load(void **model, struct env_spec *spec,
-                          const struct env_options *options, const char *file,
-                          char *why, size_t n) {
+static int quadruped_load(const struct env_class *class, void **model,
+                          struct env_spec *spec,
+                          const struct env_options *options, char *why,
+                          size_t n) {
+    const char *file = class->description;
     struct mujoco_model *shared = NULL;
     int err = mujoco_load(&shared, file, FRAME_SKIP, default_horizon, options,
                           why, n);
@@ -65,6 +67,7 @@ static int quadruped_load(void **model, struct env_spec *spec,
         .horizon = shared->horizon,
         .n_stats = 1,
         .stat_names = {"net_displacement"}, // m, from the start to the end
+        .action_range = m->actuator_ctrlrange,
         .hash = shared->hash,
     };
     if (target_of(m) < 0) return 0;
@@ -72,35 +75,6 @@ static int quadruped_load(void **model, struct env_spec *spec,
     if (threshold_of(m) > 0.0)
         spec->stat_names[spec->n_stats++] = "passed"; // 1: below it
     return 0;
-}
-
-static int load_empty(void **model, struct env_spec *spec,
-                      const struct env_options *options, char *why, size_t n) {
-    return quadruped_load(model, spec, options, "quadruped-empty.xml", why, n);
-}
-
-static int load_hall_wide(void **model, struct env_spec *spec,
-                          const struct env_options *options, char *why,
-                          size_t n) {
-    return quadruped_load(model, spec, options, "quadruped-hall-wide.xml", why,
-                          n);
-}
-
-static int load_hall_narrow(void **model, struct env_spec *spec,
-                            const struct env_options *options, char *why,
-                            size_t n) {
-    return quadruped_load(model, spec, options, "quadruped-hall-narrow.xml",
-                          why, n);
-}
-
-static int load_umaze(void **model, struct env_spec *spec,
-                      const struct env_options *options, char *why, size_t n) {
-    return quadruped_load(model, spec, options, "quadruped-umaze.xml", why, n);
-}
-
-static int load_maze(void **model, struct env_spec *spec,
-                     const struct env_options *options, char *why, size_t n) {
-    return quadruped_load(model, spec, options, "quadruped-maze.xml", why, n);
 }
 
 static void *quadruped_create(void *model) {
@@ -169,7 +143,8 @@ static const char for_target[] = "closeness of the centre of mass to the "
 const struct env_class tasks_quadruped_empty = {
     .name = "quadruped-empty",
     .rewarded = for_speed,
-    .load = load_empty,
+    .description = "quadruped-empty.xml",
+    .load = quadruped_load,
     .unload = mujoco_unload,
     .create = quadruped_create,
     .destroy = mujoco_destroy,
@@ -183,7 +158,8 @@ const struct env_class tasks_quadruped_empty = {
 const struct env_class tasks_quadruped_hall_wide = {
     .name = "quadruped-hall-wide",
     .rewarded = for_speed,
-    .load = load_hall_wide,
+    .description = "quadruped-hall-wide.xml",
+    .load = quadruped_load,
     .unload = mujoco_unload,
     .create = quadruped_create,
     .destroy = mujoco_destroy,
@@ -197,7 +173,8 @@ const struct env_class tasks_quadruped_hall_wide = {
 const struct env_class tasks_quadruped_hall_narrow = {
     .name = "quadruped-hall-narrow",
     .rewarded = for_speed,
-    .load = load_hall_narrow,
+    .description = "quadruped-hall-narrow.xml",
+    .load = quadruped_load,
     .unload = mujoco_unload,
     .create = quadruped_create,
     .destroy = mujoco_destroy,
@@ -211,7 +188,8 @@ const struct env_class tasks_quadruped_hall_narrow = {
 const struct env_class tasks_quadruped_umaze = {
     .name = "quadruped-umaze",
     .rewarded = for_target,
-    .load = load_umaze,
+    .description = "quadruped-umaze.xml",
+    .load = quadruped_load,
     .unload = mujoco_unload,
     .create = quadruped_create,
     .destroy = mujoco_destroy,
@@ -225,7 +203,8 @@ const struct env_class tasks_quadruped_umaze = {
 const struct env_class tasks_quadruped_maze = {
     .name = "quadruped-maze",
     .rewarded = for_target,
-    .load = load_maze,
+    .description = "quadruped-maze.xml",
+    .load = quadruped_load,
     .unload = mujoco_unload,
     .create = quadruped_create,
     .destroy = mujoco_destroy,

@@ -76,9 +76,16 @@ int robot_load(void **model, struct env_spec *spec, const struct robot *robot,
         .horizon = shared->horizon,
         .n_stats = 1,
         .stat_names = {robot->stat},
+        .action_range = shared->m->actuator_ctrlrange,
         .hash = shared->hash,
     };
     return 0;
+}
+
+int robot_load_class(const struct env_class *class, void **model,
+                     struct env_spec *spec, const struct env_options *options,
+                     char *why, size_t n) {
+    return robot_load(model, spec, class->description, options, why, n);
 }
 
 void *robot_create(void *model) {

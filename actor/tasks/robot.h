@@ -58,7 +58,12 @@ struct robot {
 int robot_load(void **model, struct env_spec *spec, const struct robot *robot,
                const struct env_options *options, char *why, size_t n);
 
-/* The functions of env_class; unload is mujoco_unload, position often
+/* env_class.load() of a task whose class->description is a struct robot. */
+int robot_load_class(const struct env_class *class, void **model,
+                     struct env_spec *spec, const struct env_options *options,
+                     char *why, size_t n);
+
+/* The other functions of env_class; unload is mujoco_unload, position often
  * mujoco_position. */
 void *robot_create(void *model); /* struct mujoco_state */
 void robot_destroy(void *state);

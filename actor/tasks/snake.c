@@ -19,8 +19,10 @@ struct snake {
     double farthest; // m, largest x so far
 };
 
-static int snake_load(void **model, struct env_spec *spec,
-                      const struct env_options *options, char *why, size_t n) {
+static int snake_load(const struct env_class *class, void **model,
+                      struct env_spec *spec, const struct env_options *options,
+                      char *why, size_t n) {
+    (void)class;
     struct mujoco_model *shared = NULL;
     int err = mujoco_load(&shared, "swimmer-finish.xml", FRAME_SKIP,
                           default_horizon, options, why, n);
@@ -34,6 +36,7 @@ static int snake_load(void **model, struct env_spec *spec,
         .n_stats = 2,
         // m, of the centre of mass along x; 1: beyond the line
         .stat_names = {"max_forward", "crossed"},
+        .action_range = m->actuator_ctrlrange,
         .hash = shared->hash,
     };
     return 0;

@@ -37,15 +37,11 @@ static const struct robot swimmer = {
     .judge = judge,
 };
 
-static int load(void **model, struct env_spec *spec,
-                const struct env_options *options, char *why, size_t n) {
-    return robot_load(model, spec, &swimmer, options, why, n);
-}
-
 const struct env_class tasks_swimmer = {
     .name = "swimmer",
     .rewarded = "speed along x less 0.0001 |control|^2",
-    .load = load,
+    .description = &swimmer,
+    .load = robot_load_class,
     .unload = mujoco_unload,
     .create = robot_create,
     .destroy = robot_destroy,

@@ -2,8 +2,7 @@
 # level curves, and Q at the origin with sampled actions. Set before: style,
 # folder (of sql, action and ddpg, runs that were evaluated), out.
 load style
-set terminal pngcairo size 1800,1260 font font.",20" linewidth 2 background "white"
-set output out
+eval canvas(1800, 1260)
 run(i) = folder."/".word("sql action ddpg", i)."/figures/data"
 name(i) = i == 1 ? "soft Q-learning" : \
     i == 2 ? "soft Q-learning, particles in action space" : "DDPG"

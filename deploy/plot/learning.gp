@@ -1,8 +1,7 @@
 # Mean return by environment steps. Set before: style, data (progress.csv),
 # out, task, random ("" or the random policy's mean return).
 load style
-set terminal pngcairo size 1200,720 font font.",20" linewidth 2 background "white"
-set output out
+eval canvas(1200, 720)
 set title sprintf("%s: mean return of the last 100 training episodes", task)
 set xlabel "environment steps"
 stats data using "steps" nooutput

@@ -3,9 +3,7 @@
 # (episodes), task, sectors ("" or into how many of 8 they went).
 load style
 plane = task[1:9] eq "quadruped" || task[1:6] eq "point-" # a metre is a metre
-set terminal pngcairo size 1200,(plane ? 1080 : 720) \
-    font font.",20" linewidth 2 background "white"
-set output out
+eval canvas(1200, plane ? 1080 : 720)
 set title sprintf("%s: the way of the body in %d episodes", task, shown). \
     (sectors eq "" ? "" : sprintf(", %s of 8 sectors", sectors))
 set xlabel "x (m)"

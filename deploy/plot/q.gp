@@ -1,8 +1,7 @@
 # Level curves of Q over the actions of three states, with sampled actions.
 # Set before: style, folder (of q-<i>.csv and actions-<i>.csv), out.
 load style
-set terminal pngcairo size 1800,680 font font.",20" linewidth 2 background "white"
-set output out
+eval canvas(1800, 680)
 name(i) = word("(−2.5,0) (0,0) (2.5,2.5)", i + 1)
 
 do for [i = 0:2] {

@@ -2,8 +2,7 @@
 # before: style, data (statistic.csv: method, steps, value), out, task, statistic
 # (its name), line ("" or the value to pass), random ("" or random actions' mean).
 load style
-set terminal pngcairo size 1200,720 font font.",20" linewidth 2 background "white"
-set output out
+eval canvas(1200, 720)
 words = statistic eq "max_forward" ? "farthest forward so far (m)" : \
     statistic eq "min_distance" ? "nearest to the target so far (m)" : \
     statistic eq "net_displacement" ? "mean net displacement of an episode (m)" : \

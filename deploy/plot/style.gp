@@ -8,6 +8,11 @@ set grid linewidth 0.6 linecolor rgb "#e3e5e8"
 set title offset 0,-0.4
 unset key
 font = "DejaVu Sans"
+# eval canvas(w, h): `out` is a PNG of w x h px or, where it ends so, an SVG
+canvas(w, h) = "set terminal ". \
+    (out[strlen(out) - 3:] eq ".svg" ? "svg" : "pngcairo"). \
+    sprintf(" size %d,%d font '%s,20' linewidth 2 background 'white'", \
+        w, h, font)."; set output out"
 level_line = "#9aa5b1"
 path_line = "#1f6fb4"
 sample_dot = "#d1462f"

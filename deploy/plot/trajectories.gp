@@ -1,8 +1,7 @@
 # Paths from the origin over the level curves of the multigoal reward. Set
 # before: style, data (traces.csv), out, shown (episodes), reward (its name).
 load style
-set terminal pngcairo size 1080,1080 font font.",20" linewidth 2 background "white"
-set output out
+eval canvas(1080, 1080)
 
 # the part of the reward that depends on the place (REFERENCE.md, section 5)
 bump(x, y) = exp(-0.5 * square(x, y))

@@ -14,8 +14,9 @@ static float phi[5] = {1, -2, 3, -4, 0.125f};
 static float noise[4] = {0.5f, -1, 2, 0};
 static float mean[3] = {1, 2, -3}, scale[3] = {1, 0.5f, 4};
 static struct wire_shard shards[2] = {
-    {0, "ipc:///run/user/1000/softq/a/shard-0", 0x1234, WIRE_SHARD_LISTED},
-    {7, "tcp://10.0.0.1:5567", UINT64_MAX, WIRE_SHARD_DEAD},
+    {0, "ipc:///run/user/1000/softq/a/shard-0", 0x1234, WIRE_SHARD_LISTED, ""},
+    {7, "tcp://10.0.0.1:5567", UINT64_MAX, WIRE_SHARD_DEAD,
+     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"},
 };
 static const struct wire_episode list[3] = {
     {-12.5, 30, 1, 2, {1.5, 2.5}},
@@ -55,7 +56,7 @@ static void fill_bodies(struct wire_message *m) {
         (struct wire_ready){{8, 2}, UINT64_C(0x8000000000000001)};
     m[WIRE_HEARTBEAT - 1].heartbeat = (struct wire_heartbeat){
         11,
-        {1, 2, 3, 4, 5, 6, 17, 8, 9, 10, 11, 12, 13, 14, 15, 16},
+        {1, 2, 3, 4, 5, 6, 17, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18},
         true,
         1000,
         {latencies, 3},

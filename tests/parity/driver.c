@@ -52,7 +52,8 @@ static void load(struct driver *d, const char *name, const char *file) {
     unload(d);
     d->class = env_find(name);
     if (!d->class) fail("no task ", name);
-    if (d->class->load(&d->model, &d->spec, &options, why, sizeof(why)) != 0)
+    if (d->class->load(d->class, &d->model, &d->spec, &options, why,
+                       sizeof(why)) != 0)
         fail(why, "");
     d->state = d->class->create(d->model);
     d->obs = calloc(d->spec.obs_dim, sizeof(*d->obs));

@@ -28,10 +28,33 @@ skip() { # name, why
     echo "ok $1 # SKIP $2"
 }
 
+# What the script needs is not here: that ends it, in CI as a failure.
+lacks() { # name, what
+    if [[ ${CI-} == true ]]; then
+        not_ok "$1" "$2"
+        exit 1
+    fi
+    skip "$1" "$2"
+    exit 0
+}
+
 program() { # a binary by its name
     local found
     found=$(find "$build" -maxdepth 3 -name "$1" -type f -perm -u+x | head -n 1)
     echo "${found:-$build/$1}"
+}
+
+# The first python3 that has these modules, or status 1: Debian's are not seen
+# by another one that comes first on the path.
+python_with() { # module...
+    local found
+    for found in python3 /usr/bin/python3; do
+        if "$found" -c "$(printf 'import %s\n' "$@")" 2>/dev/null; then
+            command -v "$found"
+            return
+        fi
+    done
+    return 1
 }
 
 # Live processes whose command line names the word (a run's folder).

@@ -45,6 +45,7 @@ a_run_that_is_not_there_is_named() {
     refuses "${FUNCNAME[0]} to join, by a shard" "$work/nowhere" \
         "$replay" --join="$work/nowhere" --run_dir="$work/nowhere"
     refuses "${FUNCNAME[0]} to evaluate" "$work/nowhere" "$actor" --evaluate="$work/nowhere"
+    refuses "${FUNCNAME[0]} to export" "$work/nowhere" "$actor" --export="$work/nowhere"
     refuses "${FUNCNAME[0]} to resume" "$work/nowhere" \
         "$local_sh" --no-install --resume "$work/nowhere"
 }

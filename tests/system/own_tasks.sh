@@ -27,6 +27,10 @@ an_ini_trains_and_its_run_needs_no_other_file() {
     mv "$run" "$work/moved"
     (cd / && "$root/deploy/evaluate.sh" "$work/moved" --episodes=5) \
         >"$run.out" 2>&1 || not_ok "${FUNCNAME[0]}" "$(head -c 400 "$run.out")"
+    "$root/deploy/export.sh" "$work/moved" "$work/exported" >"$run.out" 2>&1 ||
+        not_ok "${FUNCNAME[0]}" "exported: $(head -c 400 "$run.out")"
+    grep -q 'enum {' "$work/exported/sampler.h" ||
+        not_ok "${FUNCNAME[0]}" "no header was exported"
     "$local_sh" --resume "$work/moved" --no-install --max_updates=300 \
         --progress=none >"$run.out" 2>&1 </dev/null ||
         not_ok "${FUNCNAME[0]}" "resumed: $(head -c 400 "$run.out")"

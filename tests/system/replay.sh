@@ -162,6 +162,47 @@ $(tail -n 3 "$run.shard.log" "$run.actor.log")"
     fi
 }
 
+# A word's number in the status line of the actor.
+actor_says() { # run, word
+    "$learner" --status="$1" 2>/dev/null |
+        awk -v word="$2" '$1 == "actor" { for (i = 4; i < NF; i += 2)
+            if ($i == word) print $(i + 1) }'
+}
+
+# on_full = drop: a shard that stands still (but is not dead yet) stops neither
+# the steps nor, once it goes on, what was sent.
+an_actor_that_cannot_wait_drops_rows() {
+    local run=$work/drop shard before after missing
+    launch "$run" --on_full=drop --ratio=1 --replay_size=400000 \
+        --ack_log="$run.acks"
+    within 30 has_updates "$run" 100
+    shard=$(pids_of "$run" softq-replay)
+    kill -STOP "$shard"
+    sleep 1.5 # a heartbeat's time
+    before="$(actor_says "$run" steps) $(actor_says "$run" dropped)"
+    sleep 1.5
+    after="$(actor_says "$run" steps) $(actor_says "$run" dropped)"
+    kill -CONT "$shard"
+    goes_on "$run" || not_ok "${FUNCNAME[0]}" 'no updates after the heal'
+    kill -INT "$launcher"
+    finish "$launcher" 30
+    read -r missing acknowledged < <(missing_batches "$run")
+    if [[ $before != *' '*[0-9] || $after != *' '*[0-9] ]] ||
+        ((${after% *} <= ${before% *} + 1000 ||
+            ${after#* } <= ${before#* })); then
+        not_ok "${FUNCNAME[0]}" "steps and dropped: $before, then $after"
+    elif [[ $status != 0 ]] || ((missing > 0 || acknowledged < 10)); then
+        not_ok "${FUNCNAME[0]}" \
+            "status $status, $missing of $acknowledged batches missing"
+    elif ! grep -q 'rows dropped' "$run/logs/actor-0.log"; then
+        not_ok "${FUNCNAME[0]}" 'its log says nothing'
+    elif (($(grep -c 'rows dropped' "$run/logs/actor-0.log") > 4)); then
+        not_ok "${FUNCNAME[0]}" 'its log says it too often'
+    else
+        ok "${FUNCNAME[0]} ($acknowledged batches, ${after#* } rows dropped)"
+    fi
+}
+
 wrong_options_are_one_line
 sigterm_means_0
 closed_lifeline_means_0
@@ -170,4 +211,5 @@ one_process_an_index
 ring_of_another_run_is_refused
 cut_file_is_named
 kill_9_loses_nothing_acknowledged
+an_actor_that_cannot_wait_drops_rows
 summary

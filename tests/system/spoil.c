@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "replay/crc32c.h"
+#include "common/crc32c.h"
 #include "replay/ring.h"
 
 enum { HEADER = 4096, HEAD = 48 };

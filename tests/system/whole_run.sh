@@ -86,6 +86,8 @@ $(updates_of "$run"): $(tail -n 3 "$run.err")"
     elif awk -F, 'NR > 2 && $2 + 0 < last { bad = 1 } { last = $2 + 0 }
             END { exit !bad }' "$run/progress.csv"; then
         not_ok "${FUNCNAME[0]}" "progress.csv goes back"
+    elif ! grep -qa 'run/generation' "$run"/tensorboard/*000000002.softq; then
+        not_ok "${FUNCNAME[0]}" "the second learner wrote no events"
     else
         ok "${FUNCNAME[0]}"
     fi

@@ -106,6 +106,7 @@ static void on_learner(struct link_server *server,
         break;
     case WIRE_HEARTBEAT:
         h->heartbeats++;
+        h->counters = m->heartbeat.counters;
         reply.type = WIRE_HEARTBEAT;
         reply.heartbeat.topology_version = h->topology_version;
         actor_house_answer(h, &reply);
@@ -252,6 +253,7 @@ void actor_house_play(struct actor_house *h) {
     struct config child = h->config;
     snprintf(child.join, sizeof(child.join), "%s", h->join);
     snprintf(child.ledger, sizeof(child.ledger), "%s", h->ledger);
+    child.on_full = h->on_full;
     snprintf(child.name, sizeof(child.name), "actor-0");
     h->child = fork();
     if (h->child == 0) {

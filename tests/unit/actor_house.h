@@ -30,15 +30,18 @@ struct actor_house {
     void (*on_tick)(struct actor_house *house);
     uint64_t until; /* batches stored, then Stop; 0: the case ends */
     bool lockstep;
+    int on_full; /* enum config_on_full */
 
     /* what happened */
     bool episodes_in_order, ended;
     unsigned hellos, readies, pulls, heartbeats, stage;
+    struct wire_counters counters; /* of the last heartbeat */
     uint64_t episodes_next, episodes;
     uint64_t epoch, highest, now_ms, sum[MOST];
     unsigned char stored[MOST];
     uint64_t stored_n, repeats, changed, over_window;
     float boldest[4]; /* of a stage: largest |action| made in it */
+    uint64_t steps_then, dropped_then;
     uint64_t answered_then[SHARDS]; /* when the scenario's change was made */
     int status;
 

@@ -20,8 +20,8 @@ static inline struct robot robot_load(const char *task) {
     const struct env_options options = {0};
     char why[512] = "";
     assert_non_null(robot.class);
-    assert_int_equal(robot.class->load(&robot.model, &robot.spec, &options, why,
-                                       sizeof(why)),
+    assert_int_equal(robot.class->load(robot.class, &robot.model, &robot.spec,
+                                       &options, why, sizeof(why)),
                      0);
     robot.state = robot.class->create(robot.model);
     assert_non_null(robot.state);

@@ -64,11 +64,38 @@ static void a_sound_task_passes(void **unused) {
     assert_int_equal(check(&config), EXIT_FINISHED);
     assert_true(says("task       plugin_good"));
     assert_true(says("observation 2   action 1   horizon 10"));
+    assert_true(says("actions    [-1, 1]\n"));
     assert_true(says("staying near 0"));
     assert_true(says("obs 1 ") && says("reward     mean"));
     assert_true(says("nothing to warn about") && !says("warning"));
     config = settings("multigoal");
     assert_int_equal(check(&config), EXIT_FINISHED);
+}
+
+/* The ranges that actions are scaled to, neighbours that are alike in one. */
+static void motors_are_told(void **unused) {
+    (void)unused;
+    struct config config = settings("humanoid");
+    config.max_seconds = 0.1;
+    assert_int_equal(check(&config), EXIT_FINISHED);
+    assert_true(says("actions    [-0.4, 0.4] x 17\n"));
+    snprintf(config.check, sizeof(config.check), "inverted-pendulum");
+    assert_int_equal(check(&config), EXIT_FINISHED);
+    assert_true(says("actions    [-3, 3]\n"));
+}
+
+/* What a task of ours observes is laid down: noted, not warned about. */
+static void softqs_own_tasks_pass(void **unused) {
+    (void)unused;
+    for (const struct env_class *const *at = env_list(); *at; at++) {
+        struct config config = settings((*at)->name);
+        config.max_seconds = 0.5;
+        if (check(&config) != EXIT_FINISHED || says("warning"))
+            fail_msg("%s\n%s", (*at)->name, output);
+    }
+    struct config config = settings("inverted-double-pendulum");
+    assert_int_equal(check(&config), EXIT_FINISHED);
+    assert_true(says("note       1 of 9 observations never move: 8"));
 }
 
 /* Each kind of flaw has its own words, and the status tells. */
@@ -138,6 +165,8 @@ static void the_list_has_every_task(void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sound_task_passes),
+        cmocka_unit_test(motors_are_told),
+        cmocka_unit_test(softqs_own_tasks_pass),
         cmocka_unit_test(a_flaw_is_warned_about),
         cmocka_unit_test(what_does_not_load_is_refused),
         cmocka_unit_test(a_name_may_stand_beside_a_file),

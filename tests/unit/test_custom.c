@@ -68,7 +68,8 @@ static int try(struct fixture *f, const char *lines, uint64_t horizon) {
     *f = (struct fixture){.class = &tasks_custom};
     const struct env_options options = {.horizon = horizon, .file = ini};
     why[0] = '\0';
-    return f->class->load(&f->model, &f->spec, &options, why, sizeof(why));
+    return f->class->load(f->class, &f->model, &f->spec, &options, why,
+                          sizeof(why));
 }
 
 static struct fixture load(const char *lines, uint64_t horizon) {

@@ -21,7 +21,8 @@ static struct fixture load_from(const char *reward, uint64_t horizon,
     const struct env_options options = {
         .horizon = horizon, .reward = reward, .start_sd = start_sd};
     assert_int_equal(
-        f.class->load(&f.model, &f.spec, &options, why, sizeof(why)), 0);
+        f.class->load(f.class, &f.model, &f.spec, &options, why, sizeof(why)),
+        0);
     f.state = f.class->create(f.model);
     assert_non_null(f.state);
     return f;
@@ -203,7 +204,8 @@ static void the_start_has_its_deviation(void **unused) {
     const struct env_options options = {.start_sd = 7.5};
     char why[128] = "";
     assert_int_equal(
-        f.class->load(&f.model, &f.spec, &options, why, sizeof(why)), -EINVAL);
+        f.class->load(f.class, &f.model, &f.spec, &options, why, sizeof(why)),
+        -EINVAL);
     assert_non_null(strstr(why, "multigoal_start_sd is 7.5"));
 }
 
@@ -215,8 +217,8 @@ static void wrong_names_are_refused(void **unused) {
     void *model = NULL;
     char why[128] = "";
     const struct env_options options = {.reward = "none"};
-    assert_int_equal(class->load(&model, &spec, &options, why, sizeof(why)),
-                     -EINVAL);
+    assert_int_equal(
+        class->load(class, &model, &spec, &options, why, sizeof(why)), -EINVAL);
     assert_non_null(strstr(why, "gaussian"));
     assert_null(env_find("multigoals"));
     env_names(why, sizeof(why));

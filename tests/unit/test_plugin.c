@@ -31,7 +31,8 @@ static int try(struct fixture *f, const char *file, uint64_t horizon) {
     *f = (struct fixture){.class = &tasks_plugin};
     const struct env_options options = {.horizon = horizon, .file = file};
     why[0] = '\0';
-    return f->class->load(&f->model, &f->spec, &options, why, sizeof(why));
+    return f->class->load(f->class, &f->model, &f->spec, &options, why,
+                          sizeof(why));
 }
 
 static struct fixture load(const char *variant, uint64_t horizon) {

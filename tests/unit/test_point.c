@@ -21,7 +21,8 @@ static struct fixture load(const char *name, uint64_t horizon) {
     assert_string_equal(f.class->name, name);
     const struct env_options options = {.horizon = horizon};
     assert_int_equal(
-        f.class->load(&f.model, &f.spec, &options, why, sizeof(why)), 0);
+        f.class->load(f.class, &f.model, &f.spec, &options, why, sizeof(why)),
+        0);
     f.state = f.class->create(f.model);
     assert_non_null(f.state);
     return f;

@@ -16,6 +16,7 @@ static int set_up(void **state) {
     snprintf(config.run_dir, sizeof(config.run_dir),
              "/tmp/softq-progress-XXXXXX");
     config.progress = PROGRESS_NONE;
+    config.tensorboard = false;
     if (mkdtemp(config.run_dir) == NULL) return -1;
     snprintf(path, sizeof(path), "%.64s/progress.csv", config.run_dir);
     return 0;
@@ -28,7 +29,7 @@ static int tear_down(void **state) {
 }
 
 static void start(uint64_t updates, uint64_t steps) {
-    assert_int_equal(progress_start(&progress, &config, updates, steps), 0);
+    assert_int_equal(progress_start(&progress, &config, 3, updates, steps), 0);
 }
 
 static void row(double seconds, uint64_t updates, uint64_t steps) {
@@ -56,28 +57,34 @@ static void a_row_holds_what_happened_since_the_last(void **state) {
     (void)state;
     start(0, 0);
     row(1.0, 0, 100);
-    assert_string_equal(line(1),
-                        "1.000,0,100,0.00,100.00,0,,,,,,,,0,0,,,,,,,,");
+    assert_string_equal(
+        line(1),
+        "1.000,0,100,0.00,100.00,0,,,,,,,,0,0,,,,,,,,,3,0.000,0,,,,,,,,,");
     progress_figures(&progress,
                      &(struct algorithm_figures){.q_loss = 1,
                                                  .q_mean = -4,
                                                  .alpha = 1,
                                                  .entropy = (double)NAN,
+                                                 .value_sampler = (double)NAN,
+                                                 .repulsion_norm = 8,
                                                  .negative = 0.5});
     progress_figures(&progress,
                      &(struct algorithm_figures){.q_loss = 2,
                                                  .q_mean = -8,
                                                  .alpha = 3,
                                                  .entropy = (double)NAN,
+                                                 .value_sampler = (double)NAN,
+                                                 .repulsion_norm = (double)NAN,
                                                  .negative = 0.25});
-    progress_staleness(&progress, 30.0, 4);
+    progress_age(&progress, 0), progress_age(&progress, 30);
+    progress_age(&progress, 0), progress_age(&progress, 0);
     progress_episode(&progress, -3.0);
     progress_statistic(&progress, -0.5);
     progress_statistic(&progress, 0.25);
     row(3.0, 2, 110);
-    assert_string_equal(line(2),
-                        "3.000,2,110,1.00,5.00,1,-3,1.5,-6,0,0,0,0,0,0,7.5,2,,"
-                        "0.375,0,-0.125,-0.5,0.25");
+    assert_string_equal(
+        line(2), "3.000,2,110,1.00,5.00,1,-3,1.5,-6,0,0,0,0,0,0,7.5,2,,"
+                 "0.375,0,-0.125,-0.5,0.25,3,0.000,0.2,0,0,0,,0,8,0,0,0");
 }
 
 /* A resumed run forgets the rows after its checkpoint and goes on from there.
@@ -98,7 +105,9 @@ static void the_file_is_cut_back_to_the_checkpoint(void **state) {
     assert_true(progress.seconds_before == 4.0);
     row(5.0, 25, 50);
     assert_memory_equal(line(2), "4.000,20,40,", 12);
-    assert_string_equal(line(3), "5.000,25,50,5.00,5.00,0,,,,,,,,0,0,,,,,,,,");
+    assert_string_equal(
+        line(3),
+        "5.000,25,50,5.00,5.00,0,,,,,,,,0,0,,,,,,,,,3,0.000,1,,,,,,,,,");
     assert_string_equal(line(4), "");
 }
 
@@ -123,6 +132,37 @@ static void the_mean_return_forgets_old_episodes(void **state) {
     assert_close((float)progress_mean_return(&progress), 1000.0f, 1e-3f);
     for (int i = 1; i <= 100; i++) progress_episode(&progress, i);
     assert_close((float)progress_mean_return(&progress), 50.5f, 1e-4f);
+}
+
+/* Rows and what was learned from go to TensorBoard too: histograms with the
+ * first row that has any, and not with every one. */
+static void rows_are_events(void **state) {
+    (void)state;
+    char command[128];
+    struct batch batch;
+    config.tensorboard = true;
+    start(0, 0);
+    const uint64_t begun = progress.events.size;
+    assert_true(begun > 0);
+    row(2.0, 10, 20);
+    const uint64_t without = progress.events.size - begun;
+    assert_int_equal(batch_init(&batch, 4, 1, 20), 0);
+    batch.n = 4;
+    memset(batch.a, 0, sizeof(*batch.a) * 4 * 20);
+    progress_actions(&progress, &batch);
+    assert_true(progress.actions[PROGRESS_ACTIONS - 1].n == 4.0);
+    const uint64_t before = progress.events.size;
+    row(4.0, 20, 40);
+    assert_true(progress.events.size - before > without + 16 * 300);
+    assert_true(progress.actions[0].n == 0.0);
+    progress_actions(&progress, &batch);
+    const uint64_t again = progress.events.size;
+    row(6.0, 30, 60);
+    assert_true(progress.events.size - again < without + 100);
+    batch_finish(&batch);
+    snprintf(command, sizeof(command), "rm -r '%.64s/tensorboard'",
+             config.run_dir);
+    assert_int_equal(system(command), 0);
 }
 
 /* Percent and time left are those of the limit that is reached first. */
@@ -152,6 +192,7 @@ int main(void) {
         CASE(the_file_is_cut_back_to_the_checkpoint),
         CASE(a_fresh_start_leaves_only_the_header),
         CASE(the_mean_return_forgets_old_episodes),
+        CASE(rows_are_events),
         CASE(the_line_tells_the_nearest_limit),
     };
 #undef CASE

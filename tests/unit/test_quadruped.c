@@ -105,8 +105,9 @@ static void another_body_is_refused(void **unused) {
         assert_non_null(file);
         fputs(models[k].text, file);
         fclose(file);
-        assert_int_equal(class->load(&model, &spec, &options, why, sizeof(why)),
-                         -EBADMSG);
+        assert_int_equal(
+            class->load(class, &model, &spec, &options, why, sizeof(why)),
+            -EBADMSG);
         assert_non_null(strstr(why, models[k].said));
     }
     unlink(path);

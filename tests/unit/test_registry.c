@@ -99,9 +99,10 @@ static void a_stranger_must_say_hello(void **state) {
     struct registry_peer *peer;
     assert_int_equal(beat("a", 1, &peer), REGISTRY_UNKNOWN);
     assert_null(peer);
-    assert_int_equal(registry_known_name(&registry, "b", WIRE_ACTOR), 0);
+    assert_int_equal(registry_known_name(&registry, "b", WIRE_ACTOR, ""), 0);
     assert_int_equal(beat("b", 1, &peer), REGISTRY_UNKNOWN);
-    assert_int_equal(registry_known_name(&registry, "b", WIRE_ACTOR), -EEXIST);
+    assert_int_equal(registry_known_name(&registry, "b", WIRE_ACTOR, ""),
+                     -EEXIST);
 }
 
 /* An actor forgotten for its silence is back with its next message. */
@@ -187,8 +188,8 @@ static void a_remembered_shard_returns_or_is_dead(void **state) {
         .index = 0, .address = "ipc://x", .incarnation = 1};
     const struct wire_shard one = {
         .index = 1, .address = "ipc://y", .incarnation = 2};
-    assert_int_equal(registry_known_name(&registry, "s", WIRE_SHARD), 0);
-    assert_int_equal(registry_known_name(&registry, "t", WIRE_SHARD), 0);
+    assert_int_equal(registry_known_name(&registry, "s", WIRE_SHARD, ""), 0);
+    assert_int_equal(registry_known_name(&registry, "t", WIRE_SHARD, ""), 0);
     assert_int_equal(registry_known_shard(&registry, &zero, 0), 0);
     assert_int_equal(registry_known_shard(&registry, &one, 1), 0);
     assert_int_equal(registry_known_shard(&registry, &one, 1), -EEXIST);
@@ -259,6 +260,49 @@ static void an_ordinal_counts_one_role(void **state) {
     for (uint32_t i = 0; i < 6; i++) {
         assert_true(ordinal(&next, names[i]) == expected[i]);
     }
+    registry_finish(&next);
+    free(text);
+}
+
+#define KEY1 "1111111111111111111111111111111111111111111111111111111111111111"
+#define KEY2 "222222222222222222222222222222222222222222222222222222222222222a"
+
+/* A name is the key's that first used it, also after a learner's return, and
+ * actors are told a shard's. */
+static void a_name_belongs_to_a_key(void **state) {
+    (void)state;
+    static struct limiter limiter;
+    struct registry_peer *peer;
+    assert_true(registry_name_is(&registry, "s", KEY1)); // nobody's yet
+    hello("s", 1, WIRE_SHARD, 0, &peer);
+    assert_true(registry_name_is(&registry, "s", KEY2));
+    assert_false(registry_bind_name(peer, ""));
+    assert_true(registry_bind_name(peer, KEY1));
+    assert_false(registry_bind_name(peer, KEY1));
+    assert_false(registry_bind_name(peer, KEY2));
+    assert_true(registry_name_is(&registry, "s", KEY1));
+    assert_false(registry_name_is(&registry, "s", KEY2));
+    assert_true(registry_name_is(&registry, "s", "")); // served without keys
+    list(peer, 77);
+    struct wire_shard shards[WIRE_MAX_SHARDS];
+    struct wire_topology topology = registry_topology(&registry, shards);
+    assert_string_equal(topology.shards[0].key, KEY1);
+
+    limiter_init(&limiter, &(struct limiter_settings){
+                               .ratio = 1, .slack = 1, .minibatch = 1});
+    size_t len;
+    const struct state from = {.run = 1, .generation = 1, .task = "t"};
+    char why[128], *text = state_print(&from, &registry, &limiter, &len);
+    assert_non_null(strstr(text, "name s shard " KEY1 "\n"));
+    struct registry next;
+    struct state to;
+    assert_int_equal(registry_init(&next, 2), 0);
+    assert_int_equal(state_parse(&to, text, &next, &limiter, why, sizeof(why)),
+                     0);
+    assert_true(registry_name_is(&next, "s", KEY1));
+    assert_false(registry_name_is(&next, "s", KEY2));
+    topology = registry_topology(&next, shards); // of a shard not back yet
+    assert_string_equal(topology.shards[0].key, KEY1);
     registry_finish(&next);
     free(text);
 }
@@ -346,6 +390,8 @@ static void a_damaged_state_is_refused(void **state) {
         "run 1\ngeneration 1\ntask t\nname a actor b\n",
         "run 1\ngeneration 1\ntask t\nname a evaluatorrrrrrrrrrr\n",
         "run 1\ngeneration 1\ntask t\nname a\nname a\n",
+        "run 1\ngeneration 1\ntask t\nname a actor " KEY1 "1\n",
+        "run 1\ngeneration 1\ntask t\nname a actor " KEY1 " \n",
         "run 1\ngeneration 1\ntask t\nspec 0 4\n",
         "run 1\ngeneration 1\ntask t\nspec 5000 4\n",
         "run 1\ngeneration 1\ntask t\nring 12 x\n",
@@ -418,6 +464,7 @@ int main(void) {
         CASE(the_last_shard_with_an_index_has_it),
         CASE(a_remembered_shard_returns_or_is_dead),
         CASE(an_ordinal_counts_one_role),
+        CASE(a_name_belongs_to_a_key),
         CASE(an_old_state_has_no_roles),
         CASE(the_state_reads_back),
         CASE(a_damaged_state_is_refused),

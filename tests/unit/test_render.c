@@ -14,7 +14,7 @@ static int refusal(const char *task, const struct render_options *options,
     void *model;
     assert_non_null(class);
     const struct env_options loading = {0};
-    assert_int_equal(class->load(&model, &spec, &loading, why, 512), 0);
+    assert_int_equal(class->load(class, &model, &spec, &loading, why, 512), 0);
     void *state = class->create(model);
     assert_non_null(state);
     const int err = render_new(&render, class, state, options, why, 512);

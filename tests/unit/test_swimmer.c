@@ -22,7 +22,8 @@ static struct fixture load(uint64_t horizon) {
     assert_non_null(f.class);
     const struct env_options options = {.horizon = horizon};
     assert_int_equal(
-        f.class->load(&f.model, &f.spec, &options, why, sizeof(why)), 0);
+        f.class->load(f.class, &f.model, &f.spec, &options, why, sizeof(why)),
+        0);
     f.state = f.class->create(f.model);
     assert_non_null(f.state);
     return f;
@@ -278,8 +279,8 @@ static void a_missing_or_broken_model_is_refused(void **unused) {
     char why[512] = "", folder[] = "/tmp/softq-model-XXXXXX", path[64];
     assert_non_null(mkdtemp(folder));
     const struct env_options options = {.data_dir = folder};
-    assert_int_equal(class->load(&model, &spec, &options, why, sizeof(why)),
-                     -ENOENT);
+    assert_int_equal(
+        class->load(class, &model, &spec, &options, why, sizeof(why)), -ENOENT);
     assert_non_null(strstr(why, folder));
 
     snprintf(path, sizeof(path), "%s/swimmer.xml", folder);
@@ -287,8 +288,9 @@ static void a_missing_or_broken_model_is_refused(void **unused) {
     assert_non_null(file);
     fputs("<mujoco><worldbody><fish/></worldbody></mujoco>", file);
     fclose(file);
-    assert_int_equal(class->load(&model, &spec, &options, why, sizeof(why)),
-                     -EBADMSG);
+    assert_int_equal(
+        class->load(class, &model, &spec, &options, why, sizeof(why)),
+        -EBADMSG);
     assert_non_null(strstr(why, "fish"));
     assert_null(strchr(why, '\n'));
     unlink(path);

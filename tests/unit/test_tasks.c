@@ -131,7 +131,8 @@ static struct fixture load(const char *name, const char *file,
     const struct env_options options = {.horizon = horizon, .model = file};
     char why[512] = "";
     assert_non_null(f.class);
-    int err = f.class->load(&f.model, &f.spec, &options, why, sizeof(why));
+    int err =
+        f.class->load(f.class, &f.model, &f.spec, &options, why, sizeof(why));
     if (err) fail_msg("%s: %s", name, why);
     f.state = f.class->create(f.model);
     assert_non_null(f.state);
@@ -441,7 +442,7 @@ static int refusal(const char *task, const char *file, char why[512]) {
     const struct env_options options = {.model = file};
     struct env_spec spec;
     void *model = NULL;
-    return class->load(&model, &spec, &options, why, 512);
+    return class->load(class, &model, &spec, &options, why, 512);
 }
 
 /* Another MJCF plays the task if it has what the task reads; if not, one line

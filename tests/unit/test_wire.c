@@ -65,6 +65,7 @@ static void assert_same_topology(const struct wire_topology *x,
         assert_string_equal(x->shards[i].address, y->shards[i].address);
         assert_true(x->shards[i].incarnation == y->shards[i].incarnation);
         assert_int_equal(x->shards[i].state, y->shards[i].state);
+        assert_string_equal(x->shards[i].key, y->shards[i].key);
     }
 }
 
@@ -381,6 +382,10 @@ static void values_out_of_range_are_refused(void **state) {
     struct wire_shard twice[2] = {m.topology.shards[0], m.topology.shards[0]};
     m.topology.shards = twice;
     assert_int_equal(verdict(&m), -EBADMSG);
+    m.topology.n = 1;
+    assert_int_equal(verdict(&m), 0);
+    strcpy(twice[0].key, "abcdef"); // a key is whole or none
+    assert_int_equal(verdict(&m), -EBADMSG);
     m = sample(WIRE_INSERT);
     uint8_t flags[3] = {0, 4, 0};
     m.insert.rows.flags = flags;
@@ -401,6 +406,24 @@ static void names_are_checked(void **state) {
     assert_false(wire_name_ok("a b"));
     assert_false(wire_name_ok("a/b"));
     assert_false(wire_name_ok("\xc3\xa4"));
+}
+
+/* Keys are 64 lower-case hexadecimal digits, or none. */
+static void keys_are_checked(void **state) {
+    (void)state;
+    char key[WIRE_KEY_LEN + 1] = "";
+    assert_true(wire_key_ok(key));
+    memset(key, 'e', WIRE_KEY_LEN - 1);
+    assert_true(wire_key_ok(key));
+    key[7] = 'E';
+    assert_false(wire_key_ok(key));
+    key[7] = 'g';
+    assert_false(wire_key_ok(key));
+    key[7] = '0';
+    key[WIRE_KEY_LEN - 1] = '0';
+    assert_false(wire_key_ok(key));
+    key[WIRE_KEY_LEN - 2] = '\0';
+    assert_false(wire_key_ok(key));
 }
 
 /* ---- hand-made bytes ---- */
@@ -581,6 +604,7 @@ int main(void) {
         cmocka_unit_test(texts_hold_no_control_characters),
         cmocka_unit_test(values_out_of_range_are_refused),
         cmocka_unit_test(names_are_checked),
+        cmocka_unit_test(keys_are_checked),
         cmocka_unit_test(counts_without_bytes_are_refused),
         cmocka_unit_test(small_lists_of_many_cannot_eat_the_memory),
         cmocka_unit_test(long_lists_are_refused),
