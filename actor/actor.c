@@ -194,6 +194,11 @@ void actor_explore(struct actor *a, uint64_t ordinal) {
     }
 }
 
+int actor_policy(struct actor *a, const struct policy *policy,
+                 uint64_t version) {
+    return rollout_set_policy(&a->rollout, policy, version);
+}
+
 static void on_tick(uv_timer_t *timer) {
     struct actor *a = timer->data;
     join_tick(a);

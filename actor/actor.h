@@ -56,6 +56,8 @@ struct actor {
     uint64_t said_ms;              /* absent_ms when last said */
     uint64_t looked_ms, asked_ms, beat_ms, episodes_ms;
     uint64_t pulled_ms; /* GetParameters sent, 0: answered */
+    uint64_t wanted_us; /* the first GetParameters since an answer; 0: none */
+    struct histogram pulls; /* microseconds to its answer, since a heartbeat */
     char obstacle[CONFIG_PATH_LEN + 64]; /* what it waits for, in words */
     struct rng jitter;
 
@@ -85,7 +87,10 @@ struct actor {
  */
 int actor_run(const struct config *config);
 
-/* Between actor.c and join.c. */
+/*
+ * Between join.c and its owner: actor.c, or simulate.c, whose actors step no
+ * environments.
+ */
 
 /* End with status; why (NULL: already logged) is logged once. */
 void actor_stop(struct actor *actor, int status, const char *why);
@@ -95,6 +100,10 @@ void actor_wake(struct actor *actor);
 int actor_create(struct actor *actor);
 /* Explore as config asks of this actor; said when it is new or has changed. */
 void actor_explore(struct actor *actor, uint64_t ordinal);
+
+/* The newest sampler: copied. 0 or -ENOMEM. */
+int actor_policy(struct actor *actor, const struct policy *policy,
+                 uint64_t version);
 
 /* Start looking for the learner. Returns 0 or a negative errno, logged. */
 int join_start(struct actor *actor);

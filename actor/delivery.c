@@ -166,6 +166,7 @@ static void on_message(struct link_client *client,
             ledger_acked(&d->ledger, answer->epoch, answer->seq, shard->index,
                          message->incarnation);
             d->acknowledged += batch->rows.n;
+            histogram_add(&d->inserts, uv_hrtime() / 1000 - batch->pushed_us);
             ask_busy(d, shard);
             d->on_room(d);
         }
@@ -307,7 +308,7 @@ bool delivery_has_room(const struct delivery *d) {
 
 void delivery_push(struct delivery *d, const struct batch *src, size_t from,
                    size_t n) {
-    (void)window_push(&d->window, src, from, n);
+    window_push(&d->window, src, from, n)->pushed_us = uv_hrtime() / 1000;
     place(d);
 }
 

@@ -10,6 +10,7 @@
 #include "actor/window.h"
 #include "common/batch.h"
 #include "common/config.h"
+#include "common/histogram.h"
 #include "common/ledger.h"
 #include "proto/link.h"
 #include "proto/wire.h"
@@ -39,6 +40,8 @@ struct delivery {
     uint64_t busy;         /* Busy answers */
     uint64_t stale;        /* batches refused as older than the shard's mask */
     uint64_t bad;          /* messages refused by validation, closed links */
+    /* microseconds from first sent to Inserted; the owner may empty it */
+    struct histogram inserts;
     size_t n;              /* shards ever heard of */
     size_t listed;
 

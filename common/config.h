@@ -16,7 +16,7 @@
  * override what that process was given; `local` ones never travel.
  */
 
-enum config_program { CONFIG_ACTOR, CONFIG_REPLAY, CONFIG_LEARNER };
+enum config_program { CONFIG_ACTOR, CONFIG_REPLAY, CONFIG_LEARNER, CONFIG_SIMULATE };
 enum config_algorithm { ALGORITHM_SQL, ALGORITHM_DDPG, ALGORITHM_COMPOSE };
 enum config_temperature { TEMPERATURE_CONSTANT, TEMPERATURE_ANNEAL, TEMPERATURE_AUTO };
 enum config_proposals { PROPOSALS_UNIFORM, PROPOSALS_SAMPLER };
@@ -140,6 +140,9 @@ struct config {
     char model[CONFIG_PATH_LEN];      /* actor: MJCF file in the place of a MuJoCo task's own; "": its own */
     char robot[CONFIG_PATH_LEN];      /* actor: INI with a [robot] section, the task; "": RUN/task's, or a built-in task */
     char env[CONFIG_PATH_LEN];        /* actor: shared object of softq/env.h, the task; "": likewise */
+    uint64_t simulated;               /* softq-simulate: actors in this process, 100 */
+    double simulated_rate;            /* softq-simulate: rows a second of all of them; 0: as the window lets, 1000 */
+    char simulated_spec[16];          /* softq-simulate: "S,A", observation and action dimensions. config_simulated_spec() */
     char ledger[CONFIG_PATH_LEN];     /* folder of common/ledger.h's files; actor: written; replay: for audit; "": none */
     int lifeline;                     /* inherited descriptor; -1: none. End of file means stop */
     char log_level[8];                /* error|warn|info|debug */
@@ -203,6 +206,10 @@ int config_read_file(struct config *config, const char *path, char *why,
 
 /* The rules between options; as config_set(). */
 int config_check(const struct config *config, char *why, size_t n);
+
+/* simulated_spec's two numbers, each from 1 to 4096. 0 or -EINVAL. */
+int config_simulated_spec(const struct config *config, uint32_t *S,
+                          uint32_t *A);
 
 /* svgd_alpha_ramp's two numbers: factor >= 1, updates. 0 or -EINVAL. */
 int config_alpha_ramp(const struct config *config, double *factor,

@@ -18,7 +18,8 @@ enum {
     OWN = CONFIG_PER_PROCESS,
     ACTOR = CONFIG_BY_ACTOR,
     REPLAY = CONFIG_BY_REPLAY,
-    PEERS = CONFIG_BY_ACTOR | CONFIG_BY_REPLAY,
+    SIMULATE = CONFIG_BY_SIMULATE,
+    PEERS = CONFIG_BY_ACTOR | CONFIG_BY_REPLAY | CONFIG_BY_SIMULATE,
     OPEN_LOW = CONFIG_OPEN_LOW,
     OPEN_HIGH = CONFIG_OPEN_HIGH,
 };
@@ -291,6 +292,13 @@ const struct config_option config_table[] = {
              "copy, or a built-in task"},
     {FIELD(env), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN | ACTOR, "",
      .help = "shared object that is the task (softq/env.h); empty: likewise"},
+    {FIELD(simulated), CONFIG_U64, CONFIG_OF_PROCESS, OWN | SIMULATE, "100", 1,
+     10000, .unit = "actors", .help = "that softq-simulate plays"},
+    {FIELD(simulated_rate), CONFIG_REAL, CONFIG_OF_PROCESS, OWN | SIMULATE,
+     "1000", 0, 1e9, .unit = "rows/s",
+     .help = "of all of them together; 0: as fast as their windows let"},
+    {FIELD(simulated_spec), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN | SIMULATE,
+     "8,2", .help = "dimensions of their observations and actions, as 8,2"},
     {FIELD(ledger), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN | PEERS, "",
      .help = "folder for the actors' record of every batch sent and "
              "acknowledged, for --audit; empty: none"},

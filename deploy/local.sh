@@ -35,6 +35,7 @@ here=$(cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd -P)
 
 task='' run='' resume='' compose='' install=() options=() ledger=() import=()
 preset='' robot='' env='' child='' interrupted=''
+programs=(softq-actor softq-replay softq-learner)
 
 # -- the command line --
 
@@ -165,33 +166,6 @@ tasks() {
     echo "${names#, }"
 }
 
-# -- programs --
-
-# Quiet unless it fails; two launches at once build one after the other.
-build() {
-    local log root=$here/.. lock status=0
-    log=$(mktemp) || exit 2
-    exec {lock}<"$root"
-    flock "$lock"
-    if [[ ! -e $build_folder/build.ninja ]]; then
-        say 'building (once)'
-        in_build meson setup ${MUJOCO:+"-Dmujoco=$MUJOCO"} "$build_folder" \
-            "$root" >"$log" 2>&1 || status=2
-    fi
-    ((status)) || in_build ninja -C "$build_folder" softq-actor \
-        softq-replay softq-learner >"$log" 2>&1 || status=2
-    exec {lock}<&-
-    if ((status)); then
-        grep -q 'interrupted by user' "$log" || tail -n 40 "$log" >&2
-        say 'the build failed'
-    fi
-    rm -f "$log"
-    ((status == 0)) || exit 2
-}
-
-# It must not outlive us, and must not hold the lock for its own children.
-in_build() { setpriv --pdeathsig TERM -- "$@" {lock}<&-; }
-
 # -- the run --
 
 # The effective configuration, or the learner's one line and status 2.
@@ -246,7 +220,7 @@ effective() { option_of /dev/stdin "$1" <<<"$effective"; }
 
 # A folder of our own for the run, with programs that no rebuild swaps.
 make_run() {
-    local stamp n='' p
+    local stamp n=''
     if [[ -z $run ]]; then
         printf -v stamp '%(%Y%m%d-%H%M%S)T' -1
         mkdir -p runs || exit 2
@@ -262,10 +236,7 @@ make_run() {
     mkdir -p -- "$run" && mkdir -p -- "$run/bin" "$run/logs" || exit 2
     run=$(cd -- "$run" && pwd -P)
     [[ -n $resume ]] || keep_task
-    for p in softq-actor softq-replay softq-learner; do
-        ln -f -- "$(built $p)" "$run/bin/$p" 2>/dev/null ||
-            cp -f -- "$(built $p)" "$run/bin/$p" || exit 2
-    done
+    keep_programs "$run" "${programs[@]}"
     echo "$effective" >"$run/launch.ini" || exit 2
     [[ -z $compose ]] || echo "$compose" >"$run/sources" || exit 2
 }
@@ -328,24 +299,8 @@ train() {
         commands+=(-- "actor-$i" "$run/bin/softq-actor" "${peer[@]}"
             "--name=actor-$i" --idle_priority=true "${ledger[@]}")
     done
-    # the pipe's only writer is this shell, so that kill -9 of it ends the run
     exec {line}<> <(:)
-    attend supervise_under "$line" "${commands[@]}"
-}
-
-supervise_under() { # the pipe, supervise's commands
-    local line=$1
-    shift
-    exec 3<"/proc/self/fd/$line" {line}>&-
-    exec "$here/supervise" "--run=$run" --lifeline=3 "$@"
-}
-
-# As the user would type it.
-shown_path() {
-    case $1 in
-    "$PWD"/*) echo "${1#"$PWD"/}" ;;
-    *) echo "$1" ;;
-    esac
+    attend supervise_under "$run" "$line" "${commands[@]}"
 }
 
 # What the policy does now, beside random actions, and the figures.
@@ -380,19 +335,11 @@ say_how_to_go_on() { # the run as shown, status
         "$scripts/plot.sh" "$1"
 }
 
-# Programs that were killed leave their sockets behind.
-remove_sockets() {
-    local folder
-    folder=$(readlink -- "$run/sock") || return 0
-    rm -f -- "$folder"/*.sock
-    rmdir -- "$folder" 2>/dev/null && rm -f -- "$run/sock"
-}
-
 main() {
     local status name
     read_arguments "$@"
     "$here/install.sh" "${install[@]}" || exit 2
-    build
+    build "${programs[@]}"
     configure
     make_run
     trap on_signal INT TERM HUP
@@ -405,7 +352,7 @@ main() {
         flock -w 10 "$run/lock" true
         status=1
     fi
-    remove_sockets
+    remove_sockets "$run"
     if [[ -n $interrupted ]] || ((status)); then
         say_how_to_go_on "$name" "$status"
         ((status == 0)) || say "logs are in $name/logs"

@@ -150,6 +150,8 @@ static void heartbeat_out(const struct wire_heartbeat *from,
     to->counters = &out->counters;
     to->has_grant = from->has_grant;
     to->store_until = from->store_until;
+    to->inserts = column(from->inserts.pairs, 4 * (size_t)from->inserts.n);
+    to->pulls = column(from->pulls.pairs, 4 * (size_t)from->pulls.n);
 }
 
 static void parameters_out(const struct wire_parameters *from,

@@ -66,6 +66,7 @@ int main(int argc, char **argv) {
     if (p.shard.config.export[0] != '\0')
         return extracting_run(&p.shard.config);
     if (p.shard.config.audit[0] != '\0') return judge(&p.shard.config);
+    lifecycle_one_heap();
     lifecycle_raise_fd_limit();
     void *zmq = zmq_ctx_new();
     if (zmq == NULL || uv_loop_init(&p.loop) != 0) {
