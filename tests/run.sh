@@ -159,6 +159,11 @@ scripts() { # label, build folder, seconds a script, script...
     done
 }
 
+# Those that say so gain nothing from a sanitiser.
+for_sanitisers() {
+    grep -L '^# not sanitised:' "$@"
+}
+
 # A process that a sanitiser ends is started again and may pass for a crash, so
 # their reports are looked for too.
 sanitised() { # script...
@@ -222,8 +227,8 @@ part 'unit tests with ASan and UBSan' unit build-san
 part 'system tests' scripts system build "$system_limit" \
     tests/system/*.sh tests/chaos/*.sh tests/interop/*.sh
 part 'golden numbers' scripts golden build "$system_limit" tests/golden/*.sh
-part 'system tests with ASan and UBSan' sanitised tests/system/*.sh \
-    tests/chaos/*.sh
+mapfile -t chosen < <(for_sanitisers tests/system/*.sh tests/chaos/*.sh)
+part 'system tests with ASan and UBSan' sanitised "${chosen[@]}"
 part 'fuzzing' scripts fuzz build "$system_limit" tests/fuzz/run.sh
 part 'shellcheck' shellchecks
 if [[ $all == yes ]]; then

@@ -7,6 +7,7 @@
 # warm-up or a new ratio.
 #
 #   tests/chaos/ratio.sh [RATIO ...]      default: 0 0.1 1 4
+# not sanitised: kills.sh and pauses.sh go through the same code
 set -u
 # shellcheck source=tests/system/lib.bash
 . "$(dirname "$0")/../system/lib.bash"

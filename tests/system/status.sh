@@ -1,6 +1,7 @@
 #!/bin/bash
 # deploy/status.sh says who waits for whom: of a run that nobody has joined, of
 # one that goes on, and of one whose processes stand still.
+# not sanitised: words; unit/test_why has them too
 set -u
 # shellcheck source=tests/system/lib.bash
 . "$(dirname "$0")/lib.bash"

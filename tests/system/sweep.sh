@@ -1,5 +1,6 @@
 #!/bin/bash
 # deploy/sweep.sh: settings by seeds, stopped half way, gone on with, compared.
+# not sanitised: a script over runs like any other test's
 set -u
 # shellcheck source=tests/system/lib.bash
 . "$(dirname "$0")/lib.bash"
