@@ -93,7 +93,7 @@ void lifecycle_one_heap(void) {
 }
 
 int lifecycle_reserve(size_t connections) {
-    enum { BLOCK = 1 << 20, A_CONNECTION = 72 << 10 };
+    enum { BLOCK = 1 << 20, A_CONNECTION = 108 << 10 };
     const size_t n = connections * A_CONNECTION / BLOCK + 1;
     void **blocks = calloc(n, sizeof(*blocks));
     int rc = blocks != NULL ? 0 : -ENOMEM;
