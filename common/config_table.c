@@ -276,6 +276,9 @@ const struct config_option config_table[] = {
      .help = "the learner writes RUN/tensorboard, about 25 MB the first day"},
     {FIELD(idle_priority), CONFIG_BOOL, CONFIG_OF_PROCESS, ACTOR, "false",
      .help = "actors take only time that nobody else wants"},
+    {FIELD(replay_dir), CONFIG_TEXT, CONFIG_OF_PROCESS, REPLAY, "",
+     .help = "folder of this run's stored transitions, on a local disk; empty: "
+             "RUN/replay"},
     {FIELD(models), CONFIG_TEXT, CONFIG_OF_PROCESS, ACTOR, "",
      .help = "folder of the MuJoCo models; empty: the project's"},
     {FIELD(model), CONFIG_TEXT, CONFIG_OF_PROCESS, ACTOR, "",
