@@ -77,8 +77,26 @@ glibc() {
         grep -ao 'GLIBC_2\.[0-9]*' | sort -Vu | tail -n 1 | cut -d_ -f2
 }
 
+# Nothing that would go in is newer than the archive that is there?
+is_made() { # FILE.so...
+    local file
+    [[ $* == "$(sed -n 2p "$build_folder/bundle.hash" 2>/dev/null)" ]] || return
+    while read -r file; do
+        [[ $build_folder/bundle.tar -nt $file ]] || return
+    done < <(ldd "${programs[@]/#/$build_folder/}" "$@" 2>/dev/null |
+        sed -n 's/^.*=> \(\/.*\) (0x.*$/\1/p'
+        printf '%s\n' "${programs[@]/#/$build_folder/}" "$here/bundle.sh" \
+            "$here/supervise" "$here/keys.sh" "$here/common.sh"
+        find "$here/../actor/models")
+}
+
 main() {
     local needed
+    if is_made "$@"; then
+        head -n 1 "$build_folder/bundle.hash"
+        return
+    fi
+    rm -f -- "$build_folder/bundle.hash"
     work=$(mktemp -d "$build_folder/bundle.XXXXXX") || exit 2
     trap 'rm -rf -- "$work"' EXIT
     bundle=$work/bundle
@@ -96,7 +114,9 @@ NEEDS
         -cf "$work/bundle.tar" . || exit 2
     cp -- "$bundle/needs" "$build_folder/bundle.needs" &&
         mv -f -- "$work/bundle.tar" "$build_folder/bundle.tar" || exit 2
-    sha256sum <"$build_folder/bundle.tar" | cut -c 1-16
+    printf '%s\n%s\n' "$(sha256sum <"$build_folder/bundle.tar" | cut -c 1-16)" \
+        "$*" >"$build_folder/bundle.hash"
+    head -n 1 "$build_folder/bundle.hash"
 }
 
 main "$@"

@@ -41,7 +41,12 @@ libgl1-mesa-dri /usr/lib/*/dri/swrast_dri.so
 LIST
     fi
     if [ "$tests" = yes ]; then
-        echo 'shellcheck shellcheck'
+        cat <<'LIST'
+shellcheck     shellcheck
+openssh-server sshd
+openssh-client ssh-keygen
+iproute2       ip
+LIST
     fi
     if [ "$slow" = yes ]; then
         cat <<'LIST'
@@ -52,6 +57,8 @@ python3-pip pip3
 chromium    chromium
 prometheus  promtool
 curl        curl
+slurm-wlm   slurmctld
+munge       munged
 LIST
     fi
 }
