@@ -11,7 +11,12 @@
 #include "common/exit_status.h"
 #include "common/log.h"
 
-enum { TICK_MS = 100, OUTBOX_EPISODES = 8192, LINGER_MS = 200 };
+enum {
+    TICK_MS = 100,
+    OUTBOX_EPISODES = 8192,
+    LINGER_MS = 200,
+    SAY_DROPPED_MS = 10000,
+};
 
 /* Lockstep: one step, once this round's parameters are here. */
 static bool lockstep_may_step(const struct actor *a) {
@@ -19,10 +24,9 @@ static bool lockstep_may_step(const struct actor *a) {
 }
 
 static bool may_step(const struct actor *a) {
-    if (a->stopping || !a->welcomed || !a->has_policy ||
-        !delivery_has_room(&a->delivery)) {
-        return false;
-    }
+    if (a->stopping || !a->welcomed || !a->has_policy) return false;
+    if (a->config.on_full == ON_FULL_DROP) return true;
+    if (!delivery_has_room(&a->delivery)) return false;
     return a->config.lockstep ? lockstep_may_step(a)
                               : a->stage.n < a->config.batch;
 }
@@ -34,6 +38,27 @@ static void drop_front(struct actor *a, size_t n) {
     struct batch old = a->stage;
     a->stage = a->spare;
     a->spare = old;
+}
+
+/* on_full = drop: room for one step more. */
+static void drop_oldest(struct actor *a) {
+    const size_t most = a->stage.capacity - a->rollout.E;
+    if (a->stage.n <= most) return;
+    a->dropped += a->stage.n - most;
+    drop_front(a, a->stage.n - most);
+}
+
+static void say_dropped(struct actor *a) {
+    const uint64_t now = uv_now(a->loop);
+    if (a->dropped == a->dropped_said ||
+        (a->dropped_said_ms > 0 && now - a->dropped_said_ms < SAY_DROPPED_MS))
+        return;
+    log_warn(
+        "%s: %" PRIu64 " rows dropped, %" PRIu64 " in all (on_full = drop)",
+        a->delivery.listed == 0 ? "no shard is listed" : "the window is full",
+        a->dropped - a->dropped_said, a->dropped);
+    a->dropped_said = a->dropped;
+    a->dropped_said_ms = now;
 }
 
 /* Send whole batches, and with all set the rest as well. */
@@ -90,6 +115,7 @@ static void on_step(uv_idle_t *idle) {
         return;
     }
     char why[256];
+    drop_oldest(a);
     if (a->stage.n == 0) a->stage_ms = uv_now(a->loop);
     if (rollout_step(&a->rollout, &a->stage, why, sizeof(why)) != 0) {
         actor_stop(a, EXIT_NON_FINITE, why);
@@ -168,6 +194,11 @@ void actor_explore(struct actor *a, uint64_t ordinal) {
     }
 }
 
+int actor_policy(struct actor *a, const struct policy *policy,
+                 uint64_t version) {
+    return rollout_set_policy(&a->rollout, policy, version);
+}
+
 static void on_tick(uv_timer_t *timer) {
     struct actor *a = timer->data;
     join_tick(a);
@@ -178,6 +209,7 @@ static void on_tick(uv_timer_t *timer) {
     if (a->stage.n > 0 && old >= (uint64_t)(a->config.flush_after * 1e3)) {
         flush(a, true);
     }
+    say_dropped(a);
     delivery_tick(&a->delivery);
     actor_wake(a);
 }
@@ -198,9 +230,9 @@ void actor_stop(struct actor *a, int status, const char *why) {
         if (status != EXIT_NON_FINITE) flush(a, true);
         join_send_episodes(a, true);
         log_info("%" PRIu64 " steps, %" PRIu64 " rows acknowledged, %" PRIu64
-                 " episodes, %" PRIu64 " discarded",
+                 " episodes, %" PRIu64 " discarded, %" PRIu64 " dropped",
                  a->rollout.steps, a->delivery.acknowledged,
-                 a->rollout.episodes, a->rollout.discarded);
+                 a->rollout.episodes, a->rollout.discarded, a->dropped);
     }
     a->stopping = true;
     lifecycle_close_all(a->loop);

@@ -21,7 +21,10 @@
  * the shards. actor.c steps and keeps time, join.c talks to the learner.
  *
  * It does not step (and does not spin) without a policy, without a listed
- * shard, and while the window of unacknowledged batches is full.
+ * shard, and while the window of unacknowledged batches is full. With
+ * on_full = drop it needs a policy only: while nothing can be sent it keeps the
+ * newest `batch` rows and drops those before them. What was sent once is never
+ * dropped: it may be stored.
  */
 enum actor_state {
     ACTOR_FINDING, /* no address yet */
@@ -53,6 +56,8 @@ struct actor {
     uint64_t said_ms;              /* absent_ms when last said */
     uint64_t looked_ms, asked_ms, beat_ms, episodes_ms;
     uint64_t pulled_ms; /* GetParameters sent, 0: answered */
+    uint64_t wanted_us; /* the first GetParameters since an answer; 0: none */
+    struct histogram pulls; /* microseconds to its answer, since a heartbeat */
     char obstacle[CONFIG_PATH_LEN + 64]; /* what it waits for, in words */
     struct rng jitter;
 
@@ -63,6 +68,8 @@ struct actor {
     bool has_policy;
     struct batch stage, spare; /* rows of no batch yet */
     uint64_t stage_ms;         /* when the oldest of them was made */
+    uint64_t dropped;          /* rows, by on_full = drop */
+    uint64_t dropped_said, dropped_said_ms;
     struct delivery delivery;
     struct outbox outbox;
     uint64_t episodes_to; /* sent but not yet received, up to this number */
@@ -80,7 +87,10 @@ struct actor {
  */
 int actor_run(const struct config *config);
 
-/* Between actor.c and join.c. */
+/*
+ * Between join.c and its owner: actor.c, or simulate.c, whose actors step no
+ * environments.
+ */
 
 /* End with status; why (NULL: already logged) is logged once. */
 void actor_stop(struct actor *actor, int status, const char *why);
@@ -90,6 +100,10 @@ void actor_wake(struct actor *actor);
 int actor_create(struct actor *actor);
 /* Explore as config asks of this actor; said when it is new or has changed. */
 void actor_explore(struct actor *actor, uint64_t ordinal);
+
+/* The newest sampler: copied. 0 or -ENOMEM. */
+int actor_policy(struct actor *actor, const struct policy *policy,
+                 uint64_t version);
 
 /* Start looking for the learner. Returns 0 or a negative errno, logged. */
 int join_start(struct actor *actor);

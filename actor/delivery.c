@@ -2,12 +2,10 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/exit_status.h"
 #include "common/log.h"
@@ -21,6 +19,16 @@ struct delivery_peer {
     uint32_t index;
 };
 
+static void note_sending(struct delivery *d, const struct window_batch *batch,
+                         uint32_t shard) {
+    if (!batch->sent) {
+        ledger_sent(&d->ledger, d->rank, d->self->incarnation, batch->seq,
+                    shard, &batch->rows);
+    } else if (batch->shard != shard) {
+        ledger_moved(&d->ledger, d->self->incarnation, batch->seq, shard);
+    }
+}
+
 static void send_batch(struct delivery *d, const struct delivery_shard *shard,
                        struct window_batch *batch) {
     struct wire_message message = {
@@ -30,6 +38,7 @@ static void send_batch(struct delivery *d, const struct delivery_shard *shard,
                    .rank = d->rank,
                    .rows = batch->rows},
     };
+    note_sending(d, batch, shard->index);
     int rc = link_client_send(&shard->peer->client, &message);
     uint64_t now = uv_now(d->loop);
     window_sent(batch, shard->index, shard->incarnation, now);
@@ -96,20 +105,6 @@ static void ask_due(struct delivery *d, const struct delivery_shard *shard) {
     if (batch != NULL && shard->peer != NULL) send_batch(d, shard, batch);
 }
 
-static void write_ack(struct delivery *d, const struct window_batch *batch) {
-    if (d->ack_log < 0) {
-        return;
-    }
-    int written =
-        dprintf(d->ack_log, "%" PRIu64 " %" PRIu64 " %" PRIu64 " %zu\n",
-                d->rank, d->self->incarnation, batch->seq, batch->rows.n);
-    if (written < 0) {
-        log_warn("ack_log: %s: no longer written", strerror(errno));
-        close(d->ack_log);
-        d->ack_log = -1;
-    }
-}
-
 /* Our key keeps us out of a shard, once a minute. */
 static void complain(struct delivery *d, struct delivery_shard *shard,
                      const char *why) {
@@ -168,8 +163,10 @@ static void on_message(struct link_client *client,
         const struct window_batch *batch =
             window_answer(&d->window, answer->seq);
         if (batch != NULL) {
+            ledger_acked(&d->ledger, answer->epoch, answer->seq, shard->index,
+                         message->incarnation);
             d->acknowledged += batch->rows.n;
-            write_ack(d, batch);
+            histogram_add(&d->inserts, uv_hrtime() / 1000 - batch->pushed_us);
             ask_busy(d, shard);
             d->on_room(d);
         }
@@ -240,7 +237,6 @@ int delivery_start(struct delivery *d, uv_loop_t *loop, void *zmq,
     d->rows = rows;
     d->spec = *spec;
     d->resend_ms = (uint64_t)(config->resend_after * 1e3);
-    d->ack_log = -1;
     int rc = window_init(&d->window, config->window, rows, spec->obs_dim,
                          spec->act_dim);
     if (rc != 0) {
@@ -248,13 +244,10 @@ int delivery_start(struct delivery *d, uv_loop_t *loop, void *zmq,
                   config->window);
         return rc;
     }
-    if (config->ack_log[0] != '\0') {
-        d->ack_log = open(config->ack_log,
-                          O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
-        if (d->ack_log < 0) {
-            rc = -errno;
-            log_error("ack_log %s: %s", config->ack_log, strerror(-rc));
-        }
+    if (config->ledger[0] != '\0') {
+        rc = ledger_open(&d->ledger, config->ledger, self->name,
+                         self->incarnation, rows);
+        if (rc != 0) log_error("ledger %s: %s", config->ledger, strerror(-rc));
     }
     return rc;
 }
@@ -315,7 +308,7 @@ bool delivery_has_room(const struct delivery *d) {
 
 void delivery_push(struct delivery *d, const struct batch *src, size_t from,
                    size_t n) {
-    (void)window_push(&d->window, src, from, n);
+    window_push(&d->window, src, from, n)->pushed_us = uv_hrtime() / 1000;
     place(d);
 }
 
@@ -339,6 +332,6 @@ void delivery_finish(struct delivery *d, int linger) {
             free(d->shards[i].peer);
         }
     }
-    if (d->ack_log >= 0) close(d->ack_log);
+    ledger_close(&d->ledger);
     window_finish(&d->window);
 }

@@ -10,6 +10,8 @@
 #include "actor/window.h"
 #include "common/batch.h"
 #include "common/config.h"
+#include "common/histogram.h"
+#include "common/ledger.h"
 #include "proto/link.h"
 #include "proto/wire.h"
 
@@ -38,6 +40,8 @@ struct delivery {
     uint64_t busy;         /* Busy answers */
     uint64_t stale;        /* batches refused as older than the shard's mask */
     uint64_t bad;          /* messages refused by validation, closed links */
+    /* microseconds from first sent to Inserted; the owner may empty it */
+    struct histogram inserts;
     size_t n;              /* shards ever heard of */
     size_t listed;
 
@@ -53,7 +57,7 @@ struct delivery {
     struct link_self *self;
     const struct keys *keys;
     uint64_t rank, resend_ms;
-    int ack_log; /* descriptor, -1: off */
+    struct ledger ledger;
     size_t turn; /* round-robin */
     struct wire_spec spec;
     uint64_t rows;
@@ -63,7 +67,7 @@ struct delivery {
 /*
  * The callbacks and data are set by the caller before. keys: ours, of no folder
  * for none; borrowed. rows: the most of a
- * batch. Returns 0 or a negative errno, logged (-ENOMEM; ack_log cannot be
+ * batch. Returns 0 or a negative errno, logged (-ENOMEM; the ledger cannot be
  * opened).
  */
 int delivery_start(struct delivery *delivery, uv_loop_t *loop, void *zmq,

@@ -98,6 +98,12 @@ static void on_welcome(struct actor *a, const struct wire_message *message) {
         actor_stop(a, EXIT_REFUSED, line);
         return;
     }
+    if (a->config.lockstep && a->config.on_full == ON_FULL_DROP) {
+        actor_stop(a, EXIT_REFUSED,
+                   "the run is in lockstep, and on_full is drop: give "
+                   "--on_full=pause");
+        return;
+    }
     a->self.run = message->run;
     if (!a->welcomed) {
         a->rank = welcome->rank;
@@ -176,6 +182,13 @@ static void on_refused(struct actor *a, const struct wire_refused *refused) {
     }
 }
 
+static void pull_answered(struct actor *a) {
+    a->pulled_ms = 0;
+    if (a->wanted_us == 0) return;
+    histogram_add(&a->pulls, uv_hrtime() / 1000 - a->wanted_us);
+    a->wanted_us = 0;
+}
+
 static void on_parameters(struct actor *a, const struct wire_parameters *p) {
     if (!a->welcomed ||
         (a->config.lockstep && !(a->round_asked && p->round == a->round))) {
@@ -197,11 +210,11 @@ static void on_parameters(struct actor *a, const struct wire_parameters *p) {
                                   .noise = p->noise,
                                   .mean = p->mean,
                                   .scale = p->scale};
-    if (rollout_set_policy(&a->rollout, &policy, p->version) != 0) {
+    if (actor_policy(a, &policy, p->version) != 0) {
         log_warn("out of memory for a policy: asking again");
         return;
     }
-    a->pulled_ms = 0;
+    pull_answered(a);
     a->round_asked = false;
     a->has_policy = true;
     actor_wake(a);
@@ -236,7 +249,7 @@ static void on_message(struct link_client *client,
         on_parameters(a, &m->parameters);
         break;
     case WIRE_NOT_MODIFIED:
-        a->pulled_ms = 0;
+        pull_answered(a);
         break;
     case WIRE_RECEIVED:
         if (m->received.epoch == a->self.incarnation) {
@@ -281,6 +294,7 @@ void join_pull(struct actor *a) {
                                                           : 0,
                                .round = a->round}};
         a->pulled_ms = now;
+        if (a->wanted_us == 0) a->wanted_us = uv_hrtime() / 1000;
         tell(a, &get);
     }
     if (a->config.lockstep) {
@@ -289,14 +303,17 @@ void join_pull(struct actor *a) {
     double wait = a->config.pull_interval;
     double fair = (double)a->config.actors / a->config.parameter_rate;
     if (fair > wait) wait = fair;
-    wait *= 0.9 + 0.2 * rng_uniform(&a->jitter);
+    /* never sooner: all together would ask for exactly what the learner
+     * answers, and a queue that begins would never end */
+    wait *= 1.0 + 0.2 * rng_uniform(&a->jitter);
     uint64_t wait_ms = ms(wait);
     uv_timer_start(&a->pull, on_pull, wait_ms > 0 ? wait_ms : 1, 0);
 }
 
 static void beat(struct actor *a) {
-    const struct delivery *d = &a->delivery;
+    struct delivery *d = &a->delivery;
     uint64_t bad = d->bad + a->learner->bad;
+    uint32_t inserts[HISTOGRAM_BUCKETS], pulls[HISTOGRAM_BUCKETS];
     struct wire_message beat = {
         .type = WIRE_HEARTBEAT,
         .heartbeat = {.topology_version = a->topology_version,
@@ -310,8 +327,14 @@ static void beat(struct actor *a) {
                                    .refused = d->stale,
                                    .bad_messages = bad,
                                    .policy_version = a->rollout.version,
-                                   .waiting = window_full(&d->window)}},
+                                   .dropped = a->dropped,
+                                   .waiting = window_full(&d->window)},
+                      .inserts = {.pairs = inserts},
+                      .pulls = {.pairs = pulls}},
     };
+    beat.heartbeat.inserts.n = (uint32_t)histogram_pack(&d->inserts, inserts);
+    beat.heartbeat.pulls.n = (uint32_t)histogram_pack(&a->pulls, pulls);
+    d->inserts = a->pulls = (struct histogram){0};
     a->beat_ms = uv_now(a->loop);
     tell(a, &beat);
 }

@@ -46,7 +46,7 @@ struct window_batch *window_push(struct window *window, const struct batch *src,
     assert(!batch->waiting && n <= batch->rows.capacity);
     batch->seq = window->next++;
     batch->waiting = true;
-    batch->placed = batch->busy = false;
+    batch->placed = batch->busy = batch->sent = false;
     batch->rows.n = 0;
     batch_append(&batch->rows, src, from, n);
     return batch;
@@ -55,7 +55,10 @@ struct window_batch *window_push(struct window *window, const struct batch *src,
 void window_sent(struct window_batch *batch, uint32_t shard,
                  uint64_t incarnation, uint64_t now_ms) {
     assert(batch->waiting);
-    batch->placed = true;
+    const bool again = batch->placed && batch->shard == shard &&
+                       batch->incarnation == incarnation;
+    batch->asked = again ? batch->asked + 1 : 1;
+    batch->placed = batch->sent = true;
     batch->busy = false;
     batch->shard = shard;
     batch->incarnation = incarnation;
@@ -89,6 +92,7 @@ void window_busy(struct window *window, uint64_t seq, uint32_t shard,
     struct window_batch *batch = find(window, seq);
     if (batch != NULL && batch->placed && batch->shard == shard) {
         batch->busy = true;
+        batch->asked = 0;
         batch->sent_ms = now_ms;
     }
 }
@@ -132,6 +136,9 @@ struct window_batch *window_due(struct window *window, uint32_t shard,
     if (batch == NULL) {
         return NULL;
     }
-    uint64_t wait = batch->busy ? busy_ms : resend_ms;
+    uint64_t wait = busy_ms;
+    if (!batch->busy) {
+        wait = resend_ms << (batch->asked > 2 ? 2 : batch->asked - 1);
+    }
     return now_ms - batch->sent_ms >= wait ? batch : NULL;
 }

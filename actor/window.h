@@ -24,13 +24,16 @@ enum { WINDOW_MAX_SPAN = 64 };
 
 struct window_batch {
     uint64_t seq;
-    struct batch rows; /* owned by the window, never changed once pushed */
-    bool waiting;      /* unanswered; read-only for the caller */
-    bool placed;       /* the three below hold */
-    bool busy;         /* the last answer was Busy */
-    uint32_t shard;
+    struct batch rows;    /* owned by the window, never changed once pushed */
+    bool waiting;         /* unanswered; read-only for the caller */
+    bool placed;          /* the last three hold */
+    bool busy;            /* the last answer was Busy */
+    bool sent;            /* at least once */
+    uint32_t shard;       /* that it was last sent to */
     uint64_t incarnation; /* of the shard when it was last sent */
+    unsigned asked;       /* times, of this incarnation, since it said Busy */
     uint64_t sent_ms;     /* last sent, or told Busy */
+    uint64_t pushed_us;   /* the caller's: when it was first sent */
 };
 
 struct window {
@@ -83,7 +86,9 @@ struct window_batch *window_at(struct window *window, uint32_t shard,
 
 /*
  * The oldest unanswered batch at shard when it is time to send it again:
- * resend_ms after it was sent, busy_ms after it was told Busy. Else NULL.
+ * resend_ms after it was sent, twice that after the second time and four times
+ * from the third on (a shard that is behind must not get the more to do),
+ * busy_ms after it was told Busy. Else NULL.
  */
 struct window_batch *window_due(struct window *window, uint32_t shard,
                                 uint64_t now_ms, uint64_t resend_ms,

@@ -50,8 +50,16 @@ void batch_append(struct batch *dst, const struct batch *src, size_t from,
     dst->n += n;
 }
 
-/* x (n, width): the first row that holds NaN or infinity, or n. */
+/* x (n, width): the first row that holds NaN or infinity, or n. Whether there
+ * is one is asked by bits first, which is vector code. */
 static size_t first_non_finite(const float *x, size_t n, size_t width) {
+    uint32_t any = 0;
+    for (size_t i = 0; i < n * width; i++) {
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof(bits));
+        any |= (uint32_t)((bits & 0x7F800000u) == 0x7F800000u);
+    }
+    if (!any) return n;
     for (size_t i = 0; i < n * width; i++) {
         if (!isfinite(x[i])) return i / width;
     }

@@ -16,13 +16,14 @@
  * override what that process was given; `local` ones never travel.
  */
 
-enum config_program { CONFIG_ACTOR, CONFIG_REPLAY, CONFIG_LEARNER };
+enum config_program { CONFIG_ACTOR, CONFIG_REPLAY, CONFIG_LEARNER, CONFIG_SIMULATE };
 enum config_algorithm { ALGORITHM_SQL, ALGORITHM_DDPG, ALGORITHM_COMPOSE };
 enum config_temperature { TEMPERATURE_CONSTANT, TEMPERATURE_ANNEAL, TEMPERATURE_AUTO };
 enum config_proposals { PROPOSALS_UNIFORM, PROPOSALS_SAMPLER };
 enum config_measure { MEASURE_LEBESGUE, MEASURE_UNIFORM };
 enum config_space { SPACE_PRESQUASH, SPACE_ACTION };
 enum config_exploration { EXPLORATION_NONE, EXPLORATION_OU, EXPLORATION_GAUSSIAN };
+enum config_on_full { ON_FULL_PAUSE, ON_FULL_DROP };
 enum config_parts { PARTS_BOTH, PARTS_Q, PARTS_F };
 enum config_transport { TRANSPORT_IPC, TRANSPORT_TCP };
 enum config_progress { PROGRESS_AUTO, PROGRESS_LINE, PROGRESS_LINES, PROGRESS_NONE };
@@ -130,24 +131,28 @@ struct config {
     char init_from[CONFIG_PATH_LEN];  /* learner: RUN whose networks a new run begins with; "": fresh ones */
     int init_parts;                   /* enum config_parts, both */
     char compose[CONFIG_PATH_LEN * 4]; /* learner: RUN:RUN... whose Q functions' mean is sampled */
-    char import[CONFIG_PATH_LEN * 4]; /* replay: RUN:RUN... whose rings are copied into ours */
+    char import[CONFIG_PATH_LEN * 4]; /* replay: RUN:FILE.npz... whose rows are copied into ours */
     int progress;                     /* enum config_progress on stdout, auto */
     bool tensorboard;                 /* learner: event files in RUN/tensorboard, true */
     bool idle_priority;               /* actor: SCHED_IDLE */
     char replay_dir[CONFIG_PATH_LEN]; /* replay: folder of this run's rings, made where missing; "": RUN/replay */
+    int on_full;                      /* enum config_on_full, pause: what an actor does when its window is full */
     char models[CONFIG_PATH_LEN];     /* actor: folder of the MJCF files; "": the built-in path */
     char model[CONFIG_PATH_LEN];      /* actor: MJCF file in the place of a MuJoCo task's own; "": its own */
     char robot[CONFIG_PATH_LEN];      /* actor: INI with a [robot] section, the task; "": RUN/task's, or a built-in task */
     char env[CONFIG_PATH_LEN];        /* actor: shared object of softq/env.h, the task; "": likewise */
-    char ack_log[CONFIG_PATH_LEN];    /* actor: append "rank epoch seq rows" for each acknowledged batch; "": off */
+    uint64_t simulated;               /* softq-simulate: actors in this process, 100 */
+    double simulated_rate;            /* softq-simulate: rows a second of all of them; 0: as the window lets, 1000 */
+    char simulated_spec[16];          /* softq-simulate: "S,A", observation and action dimensions. config_simulated_spec() */
+    char ledger[CONFIG_PATH_LEN];     /* folder of common/ledger.h's files; actor: written; replay: for audit; "": none */
     int lifeline;                     /* inherited descriptor; -1: none. End of file means stop */
     char log_level[8];                /* error|warn|info|debug */
 
     /* softq-actor --evaluate RUN: local */
     char evaluate[CONFIG_PATH_LEN];   /* RUN; "": act */
     char checkpoint[CONFIG_PATH_LEN]; /* file of it to play, or export; "": the newest */
-    char export[CONFIG_PATH_LEN];     /* actor: RUN whose networks to write for other programs, exit */
-    char out[CONFIG_PATH_LEN];        /* folder for them; "": RUN/export */
+    char export[CONFIG_PATH_LEN];     /* RUN whose networks (actor) or transitions (replay) to write for other programs, exit */
+    char out[CONFIG_PATH_LEN];        /* actor: folder for them, "": RUN/export; replay: FILE.npz */
     uint64_t episodes;                /* 100 */
     bool random_policy;               /* evaluate uniform random actions instead */
     char traces[CONFIG_PATH_LEN];     /* FILE.csv: episode,step,x,y,reward */
@@ -166,6 +171,7 @@ struct config {
     char status[CONFIG_PATH_LEN];     /* learner: --status=RUN|ADDRESS, print and exit */
     char make_keys[CONFIG_PATH_LEN];  /* learner: make a key pair in this folder, print the public one, exit */
     char check_keys[CONFIG_PATH_LEN]; /* learner: is this keys folder, or list of allowed keys, in order? */
+    char audit[CONFIG_PATH_LEN];      /* replay: RUN whose rings to hold against ledger, exit */
     bool print_config;                /* print the effective configuration, exit */
 };
 
@@ -201,6 +207,10 @@ int config_read_file(struct config *config, const char *path, char *why,
 
 /* The rules between options; as config_set(). */
 int config_check(const struct config *config, char *why, size_t n);
+
+/* simulated_spec's two numbers, each from 1 to 4096. 0 or -EINVAL. */
+int config_simulated_spec(const struct config *config, uint32_t *S,
+                          uint32_t *A);
 
 /* svgd_alpha_ramp's two numbers: factor >= 1, updates. 0 or -EINVAL. */
 int config_alpha_ramp(const struct config *config, double *factor,

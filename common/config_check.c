@@ -34,6 +34,12 @@ static int check_lockstep(const struct config *c, char *why, size_t n) {
             why, n, "lockstep, and environments", c->environments,
             "one batch holds a round, so give at most batch =", c->batch);
     }
+    if (c->on_full == ON_FULL_DROP) {
+        snprintf(why, n,
+                 "lockstep, and on_full is drop: a round has all its rows, so "
+                 "give on_full = pause");
+        return -EINVAL;
+    }
     if (!(c->ratio > 0)) {
         snprintf(why, n, "lockstep, and ratio is 0: give a ratio above 0");
         return -EINVAL;
@@ -53,6 +59,18 @@ int config_alpha_ramp(const struct config *config, double *factor,
         return -EINVAL;
     }
     return 0;
+}
+
+int config_simulated_spec(const struct config *config, uint32_t *S,
+                          uint32_t *A) {
+    const uint32_t most = 4096; // WIRE_MAX_DIM
+    int end = -1;
+    const int got = sscanf(config->simulated_spec,
+                           "%4" SCNu32 ",%4" SCNu32 "%n", S, A, &end);
+    const bool ok = got == 2 && config->simulated_spec[end] == '\0' &&
+                    strpbrk(config->simulated_spec, "-+ ") == NULL && *S >= 1 &&
+                    *S <= most && *A >= 1 && *A <= most;
+    return ok ? 0 : -EINVAL;
 }
 
 static int check_method(const struct config *c, char *why, size_t n) {
@@ -132,6 +150,14 @@ int config_check(const struct config *c, char *why, size_t n) {
                  "--keys=DIR (deploy/keys.sh makes them), 127.0.0.1, or "
                  "--insecure",
                  c->bind);
+        return -EINVAL;
+    }
+    uint32_t S, A;
+    if (config_simulated_spec(c, &S, &A) != 0) {
+        snprintf(why, n,
+                 "simulated_spec is '%s': give S,A, two whole numbers in [1, "
+                 "4096], as 8,2",
+                 c->simulated_spec);
         return -EINVAL;
     }
     const int rc = check_method(c, why, n);

@@ -28,6 +28,7 @@ static const char *const programs[] = {
     [CONFIG_ACTOR] = "softq-actor",
     [CONFIG_REPLAY] = "softq-replay",
     [CONFIG_LEARNER] = "softq-learner",
+    [CONFIG_SIMULATE] = "softq-simulate",
 };
 
 static const char *const purposes[] = {
@@ -36,6 +37,9 @@ static const char *const purposes[] = {
     [CONFIG_REPLAY] = "One shard of the replay memory of a run of soft "
                       "Q-learning.",
     [CONFIG_LEARNER] = "Coordinates a run of soft Q-learning and learns.",
+    [CONFIG_SIMULATE] =
+        "Plays many actors of a run of soft Q-learning that step "
+        "no environments: for load.",
 };
 
 static const char notes[] =
@@ -102,6 +106,8 @@ static bool in_help(const struct config_option *option,
         return option->flags & CONFIG_BY_ACTOR;
     case CONFIG_REPLAY:
         return option->flags & CONFIG_BY_REPLAY;
+    case CONFIG_SIMULATE:
+        return option->flags & CONFIG_BY_SIMULATE;
     default:
         return true;
     }

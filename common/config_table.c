@@ -18,7 +18,8 @@ enum {
     OWN = CONFIG_PER_PROCESS,
     ACTOR = CONFIG_BY_ACTOR,
     REPLAY = CONFIG_BY_REPLAY,
-    PEERS = CONFIG_BY_ACTOR | CONFIG_BY_REPLAY,
+    SIMULATE = CONFIG_BY_SIMULATE,
+    PEERS = CONFIG_BY_ACTOR | CONFIG_BY_REPLAY | CONFIG_BY_SIMULATE,
     OPEN_LOW = CONFIG_OPEN_LOW,
     OPEN_HIGH = CONFIG_OPEN_HIGH,
 };
@@ -32,6 +33,7 @@ static const char *const proposals[] = {"uniform", "sampler", NULL};
 static const char *const measures[] = {"lebesgue", "uniform", NULL};
 static const char *const spaces[] = {"presquash", "action", NULL};
 static const char *const explorations[] = {"none", "ou", "gaussian", NULL};
+static const char *const fulls[] = {"pause", "drop", NULL};
 static const char *const parts[] = {"both", "q", "f", NULL};
 static const char *const transports[] = {"ipc", "tcp", NULL};
 static const char *const progresses[] = {"auto", "line", "lines", "none", NULL};
@@ -268,7 +270,8 @@ const struct config_option config_table[] = {
     {FIELD(compose), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN, "",
      .help = "compose: the runs RUN:RUN... whose Q functions are averaged"},
     {FIELD(import), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN | REPLAY, "",
-     .help = "runs RUN:RUN... whose stored transitions are copied into ours"},
+     .help = "runs RUN, or files FILE.npz of numpy arrays, with ':' between, "
+             "whose transitions are copied into ours"},
     {FIELD(progress), CONFIG_ENUM, CONFIG_OF_PROCESS, 0, "auto",
      .choices = progresses,
      .help = "on standard output: one live line, or a line every 5 s"},
@@ -279,6 +282,10 @@ const struct config_option config_table[] = {
     {FIELD(replay_dir), CONFIG_TEXT, CONFIG_OF_PROCESS, REPLAY, "",
      .help = "folder of this run's stored transitions, on a local disk; empty: "
              "RUN/replay"},
+    {FIELD(on_full), CONFIG_ENUM, CONFIG_OF_PROCESS, ACTOR, "pause",
+     .choices = fulls,
+     .help = "an actor whose window is full stops stepping, or goes on and "
+             "drops the oldest rows that it has not sent"},
     {FIELD(models), CONFIG_TEXT, CONFIG_OF_PROCESS, ACTOR, "",
      .help = "folder of the MuJoCo models; empty: the project's"},
     {FIELD(model), CONFIG_TEXT, CONFIG_OF_PROCESS, ACTOR, "",
@@ -288,8 +295,16 @@ const struct config_option config_table[] = {
              "copy, or a built-in task"},
     {FIELD(env), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN | ACTOR, "",
      .help = "shared object that is the task (softq/env.h); empty: likewise"},
-    {FIELD(ack_log), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN | ACTOR, "",
-     .help = "append a line for each acknowledged batch; empty: off"},
+    {FIELD(simulated), CONFIG_U64, CONFIG_OF_PROCESS, OWN | SIMULATE, "100", 1,
+     10000, .unit = "actors", .help = "that softq-simulate plays"},
+    {FIELD(simulated_rate), CONFIG_REAL, CONFIG_OF_PROCESS, OWN | SIMULATE,
+     "1000", 0, 1e9, .unit = "rows/s",
+     .help = "of all of them together; 0: as fast as their windows let"},
+    {FIELD(simulated_spec), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN | SIMULATE,
+     "8,2", .help = "dimensions of their observations and actions, as 8,2"},
+    {FIELD(ledger), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN | PEERS, "",
+     .help = "folder for the actors' record of every batch sent and "
+             "acknowledged, for --audit; empty: none"},
     {FIELD(lifeline), CONFIG_INT, CONFIG_OF_PROCESS, OWN | PEERS, "-1", -1,
      1048576, .help = "descriptor whose end of file means stop; -1: none"},
     {FIELD(log_level), CONFIG_TEXT, CONFIG_OF_PROCESS, PEERS, "info",
@@ -300,11 +315,13 @@ const struct config_option config_table[] = {
      .help = "run folder whose newest checkpoint to play, without a network"},
     {FIELD(checkpoint), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | ACTOR, "",
      .help = "file of evaluate's or export's run; empty: the newest"},
-    {FIELD(export), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | ACTOR, "",
-     .help = "run folder whose newest checkpoint to write as ONNX and as a C "
-             "header, and exit"},
-    {FIELD(out), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | ACTOR, "",
-     .help = "folder for export's files; empty: RUN/export"},
+    {FIELD(export), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | PEERS, "",
+     .help = "run folder whose networks (softq-actor: newest checkpoint as "
+             "ONNX and a C header) or transitions (softq-replay: numpy "
+             "arrays) to write, and exit"},
+    {FIELD(out), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | PEERS, "",
+     .help = "of export: softq-actor's folder, empty: RUN/export; "
+             "softq-replay's file (.npz)"},
     {FIELD(episodes), CONFIG_U64, CONFIG_OF_EVALUATION, OWN | ACTOR, "100", 1,
      1e6, .help = "to play"},
     {FIELD(random_policy), CONFIG_BOOL, CONFIG_OF_EVALUATION, OWN | ACTOR,
@@ -346,6 +363,9 @@ const struct config_option config_table[] = {
     {FIELD(check_keys), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN, "",
      .help = "softq-learner: look at this folder of keys, or file of allowed "
              "ones, and exit (deploy/keys.sh check)"},
+    {FIELD(audit), CONFIG_TEXT, CONFIG_OF_EVALUATION, OWN | REPLAY, "",
+     .help = "run whose rings to hold against the record in --ledger, and exit: "
+             "0, or 1 when something acknowledged is missing or altered"},
     {FIELD(print_config), CONFIG_BOOL, CONFIG_OF_EVALUATION, OWN | PEERS,
      "false", .help = "print the effective configuration and exit"},
 };

@@ -28,6 +28,7 @@ enum {
     CONFIG_NAME = 16,       /* text of [A-Za-z0-9._-] only */
     CONFIG_BY_ACTOR = 32,   /* in softq-actor's --help */
     CONFIG_BY_REPLAY = 64,  /* in softq-replay's --help */
+    CONFIG_BY_SIMULATE = 128, /* in softq-simulate's --help */
 };
 
 enum config_group {

@@ -1,5 +1,6 @@
 #include "common/crc32c.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #if defined(__x86_64__)
@@ -42,9 +43,27 @@ __attribute__((target("sse4.2"))) static uint32_t by_machine(const void *data,
     return ~(uint32_t)crc;
 }
 
-uint32_t crc32c(const void *data, size_t n) {
-    return __builtin_cpu_supports("sse4.2") ? by_machine(data, n)
-                                            : crc32c_table(data, n);
+__attribute__((target("sse4.2"))) static void
+four_by_machine(const void *const data[4], size_t n, uint32_t sums[4]) {
+    const uint8_t *p[4] = {data[0], data[1], data[2], data[3]};
+    uint64_t crc[4] = {~0u, ~0u, ~0u, ~0u};
+    size_t at = 0;
+    for (; at + 8 <= n; at += 8) {
+        for (int i = 0; i < 4; i++) {
+            uint64_t word;
+            memcpy(&word, p[i] + at, sizeof word);
+            crc[i] = _mm_crc32_u64(crc[i], word);
+        }
+    }
+    for (; at < n; at++) {
+        for (int i = 0; i < 4; i++)
+            crc[i] = _mm_crc32_u8((uint32_t)crc[i], p[i][at]);
+    }
+    for (int i = 0; i < 4; i++) sums[i] = ~(uint32_t)crc[i];
+}
+
+static bool has_crc(void) {
+    return __builtin_cpu_supports("sse4.2");
 }
 
 #elif defined(__aarch64__)
@@ -54,6 +73,24 @@ uint32_t crc32c(const void *data, size_t n) {
 #else
 #define WITH_CRC __attribute__((target("+crc")))
 #endif
+
+WITH_CRC static void four_by_machine(const void *const data[4], size_t n,
+                                     uint32_t sums[4]) {
+    const uint8_t *p[4] = {data[0], data[1], data[2], data[3]};
+    uint32_t crc[4] = {~0u, ~0u, ~0u, ~0u};
+    size_t at = 0;
+    for (; at + 8 <= n; at += 8) {
+        for (int i = 0; i < 4; i++) {
+            uint64_t word;
+            memcpy(&word, p[i] + at, sizeof word);
+            crc[i] = __crc32cd(crc[i], word);
+        }
+    }
+    for (; at < n; at++) {
+        for (int i = 0; i < 4; i++) crc[i] = __crc32cb(crc[i], p[i][at]);
+    }
+    for (int i = 0; i < 4; i++) sums[i] = ~crc[i];
+}
 
 WITH_CRC static uint32_t by_machine(const void *data, size_t n) {
     const uint8_t *p = data;
@@ -67,16 +104,35 @@ WITH_CRC static uint32_t by_machine(const void *data, size_t n) {
     return ~crc;
 }
 
-uint32_t crc32c(const void *data, size_t n) {
-    return (getauxval(AT_HWCAP) & 1u << 7) != 0 /* HWCAP_CRC32 */
-               ? by_machine(data, n)
-               : crc32c_table(data, n);
+static bool has_crc(void) {
+    return (getauxval(AT_HWCAP) & 1u << 7) != 0; /* HWCAP_CRC32 */
 }
 
 #else
 
-uint32_t crc32c(const void *data, size_t n) {
+static bool has_crc(void) {
+    return false;
+}
+
+static uint32_t by_machine(const void *data, size_t n) {
     return crc32c_table(data, n);
 }
 
+static void four_by_machine(const void *const data[4], size_t n,
+                            uint32_t sums[4]) {
+    for (int i = 0; i < 4; i++) sums[i] = crc32c_table(data[i], n);
+}
+
 #endif
+
+uint32_t crc32c(const void *data, size_t n) {
+    return has_crc() ? by_machine(data, n) : crc32c_table(data, n);
+}
+
+void crc32c_four(const void *const data[4], size_t n, uint32_t sums[4]) {
+    if (has_crc()) {
+        four_by_machine(data, n, sums);
+    } else {
+        for (int i = 0; i < 4; i++) sums[i] = crc32c_table(data[i], n);
+    }
+}

@@ -1,7 +1,9 @@
 #include "common/log.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -10,9 +12,44 @@
 static const char *program_name = "softq";
 static enum log_level threshold = LOG_INFO;
 
+/* What may still be written, in bytes: at most so much at once, and refilled by
+ * as much an hour. Errors may use the last of it. */
+enum { BUCKET = LOG_BYTES_AN_HOUR / 2, FOR_ERRORS = BUCKET / 8, TAIL = 96 };
+static struct log_bucket {
+    pthread_mutex_t mutex;
+    double left, refilled; /* refilled: seconds of the monotonic clock */
+    unsigned long dropped;
+} bucket = {.mutex = PTHREAD_MUTEX_INITIALIZER, .left = BUCKET};
+
 void log_init(const char *name, enum log_level level) {
     program_name = name;
     threshold = level;
+}
+
+/* May a line of so many bytes be written? before: lines that could not since
+ * the last one that could. */
+static bool admit(enum log_level level, size_t len, unsigned long *before) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    const double seconds = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+    const double keep = level == LOG_ERROR ? 0.0 : FOR_ERRORS;
+    pthread_mutex_lock(&bucket.mutex);
+    if (bucket.refilled > 0.0) {
+        bucket.left += (seconds - bucket.refilled) * BUCKET / 3600.0;
+        if (bucket.left > BUCKET) bucket.left = BUCKET;
+    }
+    bucket.refilled = seconds;
+    const bool may = bucket.left - (double)(len + TAIL) >= keep;
+    if (may) {
+        bucket.left -= (double)len;
+        *before = bucket.dropped;
+        bucket.dropped = 0;
+        if (*before > 0) bucket.left -= TAIL;
+    } else {
+        bucket.dropped++;
+    }
+    pthread_mutex_unlock(&bucket.mutex);
+    return may;
 }
 
 /* One write(2) a line, so that lines of several threads never mix. */
@@ -52,6 +89,20 @@ emit(enum log_level level, const char *format, va_list arguments) {
         if ((unsigned char)line[i] < ' ') line[i] = ' ';
     }
     line[len++] = '\n';
+    // who asks for debug lines wants all of them
+    unsigned long before = 0;
+    if (threshold < LOG_DEBUG && !admit(level, len, &before)) {
+        errno = saved_errno;
+        return;
+    }
+    if (before > 0) {
+        char tail[TAIL];
+        const int n = snprintf(tail, sizeof(tail),
+                               "(%lu lines before this one left out: a log has "
+                               "%d bytes an hour)\n",
+                               before, LOG_BYTES_AN_HOUR);
+        put(tail, (size_t)n);
+    }
     put(line, len);
     errno = saved_errno;
 }

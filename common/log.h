@@ -3,9 +3,14 @@
 
 /*
  * Levels to stderr, one line each: "HH:MM:SS.mmm program level: text".
- * The level and the program's name are the only global state of the project.
- * Callable from any thread.
+ * The level, the program's name and what may still be written are the only
+ * global state of the project. Callable from any thread.
+ *
+ * A process writes at most LOG_BYTES_AN_HOUR in any hour, half of them at once;
+ * further lines are left out, and the next one that is not says how many were.
+ * The last sixteenth is for errors. Not so at LOG_DEBUG.
  */
+enum { LOG_BYTES_AN_HOUR = 1000 * 1000 };
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 /* name is borrowed for the life of the process, e.g. "softq-actor". */

@@ -30,6 +30,22 @@ void replace_write(struct replace *replace, const void *data, size_t len) {
     }
 }
 
+void replace_write_at(struct replace *replace, const void *data, size_t len,
+                      uint64_t offset) {
+    const char *at = data;
+    while (replace->rc == 0 && len > 0) {
+        const ssize_t wrote = pwrite(replace->fd, at, len, (off_t)offset);
+        if (wrote < 0 && errno == EINTR) continue;
+        if (wrote < 0) {
+            replace->rc = -errno;
+            return;
+        }
+        at += wrote;
+        offset += (uint64_t)wrote;
+        len -= (size_t)wrote;
+    }
+}
+
 /* The rename itself is on the disk only when its folder is. */
 static int sync_folder(const char *path) {
     char folder[REPLACE_PATH_LEN];
@@ -56,4 +72,9 @@ int replace_finish(struct replace *replace) {
         return rc;
     }
     return sync_folder(replace->path);
+}
+
+void replace_abandon(struct replace *replace) {
+    close(replace->fd);
+    unlink(replace->temporary);
 }

@@ -2,6 +2,7 @@
 #define COMMON_REPLACE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * Replace a file whole: what is written goes to PATH.tmp and takes PATH's place
@@ -21,8 +22,15 @@ int replace_start(struct replace *replace, const char *path);
 /* Append. Errors are kept for replace_finish(). */
 void replace_write(struct replace *replace, const void *data, size_t len);
 
+/* The same at an offset; what is never written reads as zero. */
+void replace_write_at(struct replace *replace, const void *data, size_t len,
+                      uint64_t offset);
+
 /* fsync, rename, fsync of the folder; on any error the temporary file is
  * removed and PATH is what it was. Returns 0 or a negative errno. */
 int replace_finish(struct replace *replace);
+
+/* In the place of replace_finish(): PATH is what it was. */
+void replace_abandon(struct replace *replace);
 
 #endif

@@ -3,6 +3,7 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/hash.h"
 #include "common/replace.h"
 
 /*
@@ -23,6 +25,8 @@ static const uint64_t most_header = 16u << 20;
 static const double most_exact = 9007199254740992.0; // 2^53: JSON's integers
 
 static const char metadata[] = "__metadata__";
+static const char checksum[] = "checksum", no_digits[] = "0000000000000000";
+enum { CHECKSUM_DIGITS = sizeof(no_digits) - 1 };
 static const struct {
     const char *name;
     size_t bytes;
@@ -66,8 +70,9 @@ enum { N_TYPES = sizeof(file_order) / sizeof(*file_order) };
 static char *make_header(const struct tensors *tensors, size_t *len) {
     cJSON *header = cJSON_CreateObject();
     bool ok = header != NULL;
-    if (ok && tensors->n_notes > 0) {
+    if (ok) {
         cJSON *notes = cJSON_AddObjectToObject(header, metadata);
+        ok = cJSON_AddStringToObject(notes, checksum, no_digits) != NULL;
         for (size_t i = 0; ok && i < tensors->n_notes; i++) {
             const struct tensors_note *note = &tensors->notes[i];
             ok = cJSON_AddStringToObject(notes, note->key, note->value) != NULL;
@@ -99,10 +104,38 @@ static char *make_header(const struct tensors *tensors, size_t *len) {
     return grown;
 }
 
+/* The checksum's digits in a header as we print it, or NULL. */
+static char *find_digits(char *header, size_t len) {
+    static const char before[] = "\"checksum\":\"";
+    const size_t n = sizeof(before) - 1;
+    char *at = memmem(header, len, before, n);
+    const size_t rest = at != NULL ? len - (size_t)(at - header) : 0;
+    return rest >= n + CHECKSUM_DIGITS ? at + n : NULL;
+}
+
+static void put_digits(char *digits, uint64_t hash) {
+    char text[CHECKSUM_DIGITS + 1];
+    snprintf(text, sizeof(text), "%016" PRIx64, hash);
+    memcpy(digits, text, CHECKSUM_DIGITS);
+}
+
+static void sign(char *header, size_t len, const struct tensors *tensors) {
+    uint64_t hash = hash_bytes(HASH_START, header, len);
+    for (size_t t = 0; t < N_TYPES; t++) {
+        for (size_t i = 0; i < tensors->n; i++) {
+            const struct tensors_entry *entry = &tensors->entries[i];
+            if (entry->type == file_order[t])
+                hash = hash_bytes(hash, entry->data, bytes_of(entry));
+        }
+    }
+    put_digits(find_digits(header, len), hash);
+}
+
 int tensors_write(const char *path, const struct tensors *tensors) {
     size_t len = 0;
     char *header = make_header(tensors, &len);
     if (header == NULL) return -ENOMEM;
+    sign(header, len, tensors);
 
     struct replace replace;
     int rc = replace_start(&replace, path);
@@ -317,6 +350,20 @@ static int read_data(struct reading *r, int fd) {
     return rc == -EBADMSG ? refuse(r, "data that ends early", NULL) : rc;
 }
 
+/* Does the file say what it said when it was written? text: its header. */
+static int check_sum(struct reading *r, char *text, size_t len) {
+    const char *said = tensors_note(r->out, checksum);
+    char *digits = find_digits(text, len), sum[CHECKSUM_DIGITS + 1] = "";
+    if (said == NULL || digits == NULL) return 0;
+    memcpy(digits, no_digits, CHECKSUM_DIGITS);
+    uint64_t hash = hash_bytes(HASH_START, text, len);
+    hash = hash_bytes(hash, r->out->block, r->data_bytes);
+    put_digits(sum, hash);
+    if (strcmp(said, sum) == 0) return 0;
+    return refuse(r, "other bytes than were written: its checksum differs",
+                  NULL);
+}
+
 static int read_file(struct reading *r, int fd) {
     struct stat info;
     uint64_t length = 0;
@@ -336,8 +383,10 @@ static int read_file(struct reading *r, int fd) {
     r->data_bytes = size - sizeof(length) - length;
     rc = read_all(fd, text, length);
     if (rc == 0) rc = read_header(r, text, length);
+    if (rc == 0) rc = read_data(r, fd);
+    if (rc == 0) rc = check_sum(r, text, length);
     free(text);
-    return rc == 0 ? read_data(r, fd) : rc;
+    return rc;
 }
 
 int tensors_read(struct tensors *tensors, const char *path, char *why,

@@ -31,12 +31,15 @@ struct tensors {
 
 /*
  * Write to PATH.tmp, fsync, rename, fsync the folder. Blocking: call it from
- * libuv's pool or a tool. Returns 0 or a negative errno.
+ * libuv's pool or a tool. Returns 0 or a negative errno. The metadata gets a
+ * "checksum" (16 hex digits): hash_bytes() of header and data, with 0 for each of
+ * its own digits.
  */
 int tensors_write(const char *path, const struct tensors *tensors);
 
 /*
- * Read and check a whole file: header length, JSON, offsets, sizes. Returns 0,
+ * Read and check a whole file: header length, JSON, offsets, sizes, and the
+ * checksum where there is one (files by other programs have none). Returns 0,
  * -errno, or -EBADMSG with one line in why (n bytes). Never trusts a size.
  */
 int tensors_read(struct tensors *tensors, const char *path, char *why,

@@ -227,7 +227,7 @@ launch() {
     read_hosts "${words[0]}"
     find_task
     "$here/install.sh" "${install[@]}" || exit 2
-    build
+    build "${programs[@]}"
     options+=("--shards=$shards" "--actors=$actors")
     configure
     bundle=$("$here/bundle.sh" ${env:+"$env"}) || exit 2
@@ -259,12 +259,13 @@ write_settings() {
 resume() {
     takes 1 1 'resume RUN [--name=value ...]'
     load_run "${words[0]}"
-    build
+    build "${programs[@]}"
     resume=$run
     options=("--config=$run/launch.ini" "${options[@]}" "--shards=$shards"
         "--actors=$actors")
     effective=$("$(built softq-learner)" "${options[@]}" --print_config) || exit 2
-    bundle=$("$here/bundle.sh" "$run"/task/*.so) || exit 2
+    [[ ! -e $run/task/env.so ]] || env=$run/task/env.so
+    bundle=$("$here/bundle.sh" ${env:+"$env"}) || exit 2
     each check_host || exit 2
     [[ -z $check_only ]] || exit 0
     make_run

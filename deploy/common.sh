@@ -66,3 +66,65 @@ program() { # run, name
 # SOFTQ_BUILD: another build folder than ours, sanitised for example.
 build_folder=${SOFTQ_BUILD:-$here/../build}
 built() { echo "$build_folder/$1"; }
+
+# -- a launch --
+
+# Quiet unless it fails; two launches at once build one after the other.
+build() { # program...
+    local log root=$here/.. lock status=0
+    log=$(mktemp) || exit 2
+    exec {lock}<"$root"
+    flock "$lock"
+    if [[ ! -e $build_folder/build.ninja ]]; then
+        say 'building (once)'
+        in_build meson setup ${MUJOCO:+"-Dmujoco=$MUJOCO"} "$build_folder" \
+            "$root" >"$log" 2>&1 || status=2
+    fi
+    ((status)) || in_build ninja -C "$build_folder" "$@" >"$log" 2>&1 ||
+        status=2
+    exec {lock}<&-
+    if ((status)); then
+        grep -q 'interrupted by user' "$log" || tail -n 40 "$log" >&2
+        say 'the build failed'
+    fi
+    rm -f "$log"
+    ((status == 0)) || exit 2
+}
+
+# It must not outlive us, and must not hold the lock for its own children.
+in_build() { setpriv --pdeathsig TERM -- "$@" {lock}<&-; }
+
+# A run's own programs, which no rebuild swaps.
+keep_programs() { # run, program...
+    local run=$1 p
+    shift
+    mkdir -p -- "$run/bin" || exit 2
+    for p; do
+        ln -f -- "$(built "$p")" "$run/bin/$p" 2>/dev/null ||
+            cp -f -- "$(built "$p")" "$run/bin/$p" || exit 2
+    done
+}
+
+# The pipe's only writer is the caller, so that kill -9 of it ends the run.
+supervise_under() { # run, the pipe, supervise's commands
+    local run=$1 line=$2
+    shift 2
+    exec 3<"/proc/self/fd/$line" {line}>&-
+    exec "$here/supervise" "--run=$run" --lifeline=3 "$@"
+}
+
+# As the user would type it.
+shown_path() {
+    case $1 in
+    "$PWD"/*) echo "${1#"$PWD"/}" ;;
+    *) echo "$1" ;;
+    esac
+}
+
+# Programs that were killed leave their sockets behind.
+remove_sockets() { # run
+    local run=$1 folder
+    folder=$(readlink -- "$run/sock") || return 0
+    rm -f -- "$folder"/*.sock
+    rmdir -- "$folder" 2>/dev/null && rm -f -- "$run/sock"
+}

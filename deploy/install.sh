@@ -28,6 +28,7 @@ libmujoco-dev           mujoco
 libuv1-dev              pc:libuv
 libinih-dev             pc:inih
 libcjson-dev            pc:libcjson
+zlib1g-dev              pc:zlib
 libmicrohttpd-dev       pc:libmicrohttpd
 libcmocka-dev           pc:cmocka
 gnuplot-nox             gnuplot
@@ -42,16 +43,22 @@ LIST
     fi
     if [ "$tests" = yes ]; then
         cat <<'LIST'
-shellcheck     shellcheck
+shellcheck        shellcheck
+clang             clang
+libclang-rt-14-dev /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a
+protobuf-compiler protoc
+python3-numpy     /usr/lib/python3/dist-packages/numpy/__init__.py
+python3-protobuf  /usr/lib/python3/dist-packages/google/protobuf/__init__.py
+python3-zmq       /usr/lib/python3/dist-packages/zmq/__init__.py
+iproute2   ip
+nftables   nft
 openssh-server sshd
 openssh-client ssh-keygen
-iproute2       ip
 LIST
     fi
     if [ "$slow" = yes ]; then
         cat <<'LIST'
 valgrind    valgrind
-clang       clang
 debootstrap debootstrap
 python3-pip pip3
 chromium    chromium

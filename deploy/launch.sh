@@ -1,12 +1,13 @@
 # shellcheck shell=bash
-# What local.sh and cluster.sh share: which task, the programs, the configuration
-# and the folder of a run.
+# What local.sh and cluster.sh share: which task, the configuration and the
+# folder of a run.
 
 : "${here:?}" "${go_on:?is the command that goes on with a run}"
 # shellcheck source=deploy/common.sh
 . "$here/common.sh"
 
 task='' run='' resume='' compose='' preset='' robot='' env='' options=()
+programs=(softq-actor softq-replay softq-learner)
 
 # -- the task --
 
@@ -61,33 +62,6 @@ tasks() {
     done
     echo "${names#, }"
 }
-
-# -- programs --
-
-# Quiet unless it fails; two launches at once build one after the other.
-build() {
-    local log root=$here/.. lock status=0
-    log=$(mktemp) || exit 2
-    exec {lock}<"$root"
-    flock "$lock"
-    if [[ ! -e $build_folder/build.ninja ]]; then
-        say 'building (once)'
-        in_build meson setup ${MUJOCO:+"-Dmujoco=$MUJOCO"} "$build_folder" \
-            "$root" >"$log" 2>&1 || status=2
-    fi
-    ((status)) || in_build ninja -C "$build_folder" softq-actor \
-        softq-replay softq-learner >"$log" 2>&1 || status=2
-    exec {lock}<&-
-    if ((status)); then
-        grep -q 'interrupted by user' "$log" || tail -n 40 "$log" >&2
-        say 'the build failed'
-    fi
-    rm -f "$log"
-    ((status == 0)) || exit 2
-}
-
-# It must not outlive us, and must not hold the lock for its own children.
-in_build() { setpriv --pdeathsig TERM -- "$@" {lock}<&-; }
 
 # -- the configuration --
 
@@ -145,7 +119,7 @@ effective() { option_of /dev/stdin "$1" <<<"$effective"; }
 
 # A folder of our own for the run, with programs that no rebuild swaps.
 make_run() {
-    local stamp n='' p
+    local stamp n=''
     if [[ -z $run ]]; then
         printf -v stamp '%(%Y%m%d-%H%M%S)T' -1
         mkdir -p runs || exit 2
@@ -160,10 +134,7 @@ make_run() {
     mkdir -p -- "$run" && mkdir -p -- "$run/bin" "$run/logs" || exit 2
     run=$(cd -- "$run" && pwd -P)
     [[ -n $resume ]] || keep_task
-    for p in softq-actor softq-replay softq-learner; do
-        ln -f -- "$(built $p)" "$run/bin/$p" 2>/dev/null ||
-            cp -f -- "$(built $p)" "$run/bin/$p" || exit 2
-    done
+    keep_programs "$run" "${programs[@]}"
     echo "$effective" >"$run/launch.ini" || exit 2
     [[ -z $compose ]] || echo "$compose" >"$run/sources" || exit 2
 }
@@ -181,12 +152,4 @@ keep_task() {
         [[ $task == "$(option_of "${compose%%:*}/config.ini" task)" ]]; then
         cp -r -- "${compose%%:*}/task" "$run/task" || exit 2
     fi
-}
-
-# As the user would type it.
-shown_path() {
-    case $1 in
-    "$PWD"/*) echo "${1#"$PWD"/}" ;;
-    *) echo "$1" ;;
-    esac
 }

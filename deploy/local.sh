@@ -34,7 +34,7 @@ go_on='local.sh --resume'
 # shellcheck source=deploy/launch.sh
 . "$here/launch.sh"
 
-install=() ack_log=() import=() child='' interrupted=''
+install=() ledger=() import=() child='' interrupted=''
 
 # -- the command line --
 
@@ -46,7 +46,7 @@ take_option() { # --name=value or --flag
     case $name in
     --run_dir) run=${1#*=} ;;
     --resume) resume=${1#*=} ;;
-    --ack_log) ack_log=("$1") ;;
+    --ledger) ledger=("--ledger=${1#*=}") ;;
     --import) import=("--import=${1#*=}") ;;
     --compose) compose=${1#*=} ;;
     --robot) robot=${1#*=} ;;
@@ -55,7 +55,8 @@ take_option() { # --name=value or --flag
     --model) model_file "${1#*=}" ;;
     --keys) keys_folder "${1#*=}" ;;
     --join | --index | --name | --lifeline | --evaluate | --status | \
-        --check | --keep | --list_tasks | --make_keys | --check_keys)
+        --check | --keep | --list_tasks | --make_keys | --check_keys | \
+        --export | --out | --audit)
         refuse "$name is not for a launch" ;;
     *) options+=("$name${1#"${1%%=*}"}") ;;
     esac
@@ -160,18 +161,10 @@ train() {
     done
     for ((i = 0; i < $(effective actors); i++)); do
         commands+=(-- "actor-$i" "$run/bin/softq-actor" "${peer[@]}"
-            "--name=actor-$i" --idle_priority=true "${ack_log[@]}")
+            "--name=actor-$i" --idle_priority=true "${ledger[@]}")
     done
-    # the pipe's only writer is this shell, so that kill -9 of it ends the run
     exec {line}<> <(:)
-    attend supervise_under "$line" "${commands[@]}"
-}
-
-supervise_under() { # the pipe, supervise's commands
-    local line=$1
-    shift
-    exec 3<"/proc/self/fd/$line" {line}>&-
-    exec "$here/supervise" "--run=$run" --lifeline=3 "$@"
+    attend supervise_under "$run" "$line" "${commands[@]}"
 }
 
 # What the policy does now, beside random actions, and the figures.
@@ -206,19 +199,11 @@ say_how_to_go_on() { # the run as shown, status
         "$scripts/plot.sh" "$1"
 }
 
-# Programs that were killed leave their sockets behind.
-remove_sockets() {
-    local folder
-    folder=$(readlink -- "$run/sock") || return 0
-    rm -f -- "$folder"/*.sock
-    rmdir -- "$folder" 2>/dev/null && rm -f -- "$run/sock"
-}
-
 main() {
     local status name
     read_arguments "$@"
     "$here/install.sh" "${install[@]}" || exit 2
-    build
+    build "${programs[@]}"
     configure
     make_run
     trap on_signal INT TERM HUP
@@ -231,7 +216,7 @@ main() {
         flock -w 10 "$run/lock" true
         status=1
     fi
-    remove_sockets
+    remove_sockets "$run"
     if [[ -n $interrupted ]] || ((status)); then
         say_how_to_go_on "$name" "$status"
         ((status == 0)) || say "logs are in $name/logs"

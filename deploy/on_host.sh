@@ -164,7 +164,7 @@ start() { # cores, memory, replay_dir or nothing, programs, word...
         fi
     fi
     # shellcheck disable=SC2016 # for that shell
-    setsid bash -c 'flock -n 9 || exit
+    setsid bash -c 'flock -w 5 9 || exit
         run=$1 && shift
         "$@"
         echo $? >"$run/ended"' bash "$run" "${limits[@]}" \

@@ -277,29 +277,53 @@ int checkpoint_read(struct checkpoint **out, const char *path, char *why,
     return 0;
 }
 
-int checkpoint_newest(struct checkpoint **out, const char *run) {
-    char folder[3072];
+/* A newer one than the one that is used. */
+static void pass_over(const char *path, const char *why) {
+    // what is wrong with the file itself names it already
+    const bool named = strncmp(why, path, strlen(path)) == 0;
+    log_warn("checkpoint %s%s%s; trying the one before it", named ? "" : path,
+             named ? "" : ": ", why);
+}
+
+int checkpoint_newest(struct checkpoint **out, const char *run,
+                      int (*fits)(const struct checkpoint *checkpoint,
+                                  const void *data, char *why, size_t n),
+                      const void *data) {
+    char folder[3072], unfit_why[512] = "", unfit_path[4096] = "";
     int rc = rundir_path(folder, sizeof(folder), run, "checkpoints");
     if (rc != 0) return rc;
     char(*names)[NAME_LEN + 1] = NULL;
     long n = list_files(&names, folder);
     if (n < 0) return (int)n;
 
+    struct checkpoint *unfit = NULL; // the newest of those
     rc = n == 0 ? -ENOENT : -EBADMSG;
-    for (long i = 0; i < n; i++) {
+    for (long i = 0; i < n && rc == -EBADMSG; i++) {
         char path[4096], why[512] = "";
         snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
-        int read = checkpoint_read(out, path, why, sizeof(why));
-        if (read == 0) {
-            rc = 0;
-            break;
+        rc = checkpoint_read(out, path, why, sizeof(why));
+        if (rc != 0) {
+            pass_over(path, why[0] != '\0' ? why : strerror(-rc));
+            rc = -EBADMSG;
+            continue;
         }
-        // what is wrong with the file itself names it already
-        const bool named = strncmp(why, path, strlen(path)) == 0;
-        log_warn("checkpoint %s%s%s; trying the one before it",
-                 named ? "" : path, named ? "" : ": ",
-                 why[0] != '\0' ? why : strerror(-read));
+        rc = fits != NULL ? fits(*out, data, why, sizeof(why)) : 0;
+        if (rc == 0) break;
+        if (rc != -ENOMEM) rc = -EBADMSG;
+        if (rc == -ENOMEM || unfit != NULL) {
+            checkpoint_free(*out);
+            continue;
+        }
+        unfit = *out;
+        memcpy(unfit_path, path, sizeof(path));
+        memcpy(unfit_why, why, sizeof(why));
     }
     free(names);
+    if (rc == -EBADMSG && unfit != NULL) {
+        *out = unfit;
+        return 0;
+    }
+    if (rc == 0 && unfit != NULL) pass_over(unfit_path, unfit_why);
+    checkpoint_free(unfit);
     return rc;
 }

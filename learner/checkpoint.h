@@ -50,9 +50,15 @@ int checkpoint_read(struct checkpoint **out, const char *path, char *why,
                     size_t n);
 
 /*
- * The newest one that can be read; a damaged one is warned of and the next
- * older one used. -ENOENT: there is none at all; -EBADMSG: none is readable.
+ * The newest one that can be read and of which fits (NULL: any will do) says 0;
+ * a newer one is warned of. fits: 0, -ENOMEM, or another negative errno with
+ * one line in why. When nothing fits it is the newest one that can be read, for
+ * the caller to refuse. -ENOENT: there is none at all; -EBADMSG: none is
+ * readable; -ENOMEM.
  */
-int checkpoint_newest(struct checkpoint **out, const char *run);
+int checkpoint_newest(struct checkpoint **out, const char *run,
+                      int (*fits)(const struct checkpoint *checkpoint,
+                                  const void *data, char *why, size_t n),
+                      const void *data);
 
 #endif

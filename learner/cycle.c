@@ -88,6 +88,10 @@ static size_t list_sources(const struct learner *learner,
     return n;
 }
 
+uint64_t cycle_us(void) {
+    return uv_hrtime() / 1000;
+}
+
 /* The shard's newest grant; remembers that it was told. */
 static uint64_t grant(struct learner *learner, struct registry_shard *shard) {
     shard->granted = limiter_grant(&learner->limiter, shard->ring_id);
@@ -172,18 +176,18 @@ void cycle_pump(struct learner *learner) {
         if (learner->limiter.warm) {
             struct feed_source sources[FEED_MAX_SOURCES];
             size_t n = list_sources(learner, sources);
-            feed_fill(&learner->feed, sources, n, uv_now(learner->loop));
+            feed_fill(&learner->feed, sources, n, cycle_us());
         }
     }
     push_grants(learner);
 }
 
-void cycle_expire(struct learner *learner, uint64_t now_ms) {
+void cycle_expire(struct learner *learner) {
     if (learner->trainer == NULL || learner->ending) return;
     struct feed_source sources[FEED_MAX_SOURCES];
     size_t n = list_sources(learner, sources);
-    feed_expire(&learner->feed, sources, n, now_ms,
-                (uint64_t)(1e3 * learner->config.sample_timeout));
+    feed_expire(&learner->feed, sources, n, cycle_us(),
+                (uint64_t)(1e6 * learner->config.sample_timeout));
 }
 
 void cycle_publish(struct learner *learner, uint64_t now_ms) {

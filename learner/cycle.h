@@ -25,10 +25,13 @@ void cycle_pump(struct learner *learner);
 /* uv_async of the trainer. */
 void cycle_on_results(uv_async_t *async);
 
+/* The feed's clock. */
+uint64_t cycle_us(void);
+
 /* Ask for one part (feed.ask). */
 void cycle_ask(void *data, const struct feed_ask *ask);
 /* Parts that are late, or whose shard is gone. */
-void cycle_expire(struct learner *learner, uint64_t now_ms);
+void cycle_expire(struct learner *learner);
 /* Ask for a copy of the sampler when it is time. */
 void cycle_publish(struct learner *learner, uint64_t now_ms);
 

@@ -244,6 +244,8 @@ static void on_heartbeat(struct learner *learner,
                          struct registry_peer *peer) {
     const struct wire_counters *counters = &message->heartbeat.counters;
     peer->progress.counters = *counters;
+    latency_take(&learner->inserts, &message->heartbeat.inserts);
+    latency_take(&learner->pulls, &message->heartbeat.pulls);
     struct registry_shard *shard = registry_shard_of(&learner->registry, peer);
     if (shard != NULL) {
         if (shard->state == WIRE_SHARD_DEAD) {
@@ -309,7 +311,8 @@ static void on_minibatch(struct learner *learner,
         return;
     }
     // a ring may have lost its rows since it was asked: that is no bad message
-    if (feed_answer(&learner->feed, peer->rank, minibatch) == -EBADMSG &&
+    if (feed_answer(&learner->feed, peer->rank, minibatch, cycle_us()) ==
+            -EBADMSG &&
         minibatch->rows.n > 0) {
         learner->server.bad++;
     }

@@ -48,8 +48,8 @@ static void draw_shares(uint32_t *counts, const struct feed_source *sources,
 }
 
 static void ask_part(struct feed *feed, struct feed_slot *slot, size_t part,
-                     uint64_t now_ms) {
-    slot->parts[part].asked_ms = now_ms;
+                     uint64_t now_us) {
+    slot->parts[part].asked_us = now_us;
     const struct feed_ask ask = {.key = slot->parts[part].key,
                                  .id = slot->id,
                                  .update = slot->id,
@@ -61,41 +61,42 @@ static void ask_part(struct feed *feed, struct feed_slot *slot, size_t part,
 /* Draw rows over the sources as new parts of slot, and ask for them. */
 static void draw_parts(struct feed *feed, struct feed_slot *slot,
                        const struct feed_source *sources, size_t n, size_t rows,
-                       uint64_t now_ms) {
+                       uint64_t now_us) {
     uint32_t counts[FEED_MAX_SOURCES];
     draw_shares(counts, sources, n, rows, feed->rng);
     for (size_t i = 0; i < n; i++) {
         if (counts[i] == 0) continue;
         slot->parts[slot->n_parts] = (struct feed_part){
             .key = sources[i].key, .n = counts[i], .awaited = true};
-        ask_part(feed, slot, slot->n_parts++, now_ms);
+        ask_part(feed, slot, slot->n_parts++, now_us);
     }
 }
 
 /* From nothing, under an id of its own: answers to an earlier one are late. */
 static void begin_slot(struct feed *feed, struct feed_slot *slot,
                        const struct feed_source *sources, size_t n,
-                       uint64_t now_ms) {
+                       uint64_t now_us) {
     slot->id = feed->next_id++;
+    slot->asked_us = now_us;
     slot->state = FEED_AWAITED;
     slot->rows.n = 0;
     slot->n_parts = 0;
-    draw_parts(feed, slot, sources, n, feed->minibatch, now_ms);
+    draw_parts(feed, slot, sources, n, feed->minibatch, now_us);
 }
 
 void feed_fill(struct feed *feed, const struct feed_source *sources, size_t n,
-               uint64_t now_ms) {
+               uint64_t now_us) {
     assert(n <= FEED_MAX_SOURCES);
     if (total_size(sources, n) == 0) return;
     for (size_t i = 0; i < feed->n_slots; i++) {
         if (feed->slots[i].state == FEED_FREE) {
-            begin_slot(feed, &feed->slots[i], sources, n, now_ms);
+            begin_slot(feed, &feed->slots[i], sources, n, now_us);
         }
     }
 }
 
 int feed_answer(struct feed *feed, uint64_t key,
-                const struct wire_minibatch *answer) {
+                const struct wire_minibatch *answer, uint64_t now_us) {
     struct feed_slot *slot = NULL;
     for (size_t i = 0; i < feed->n_slots; i++) {
         if (feed->slots[i].state == FEED_AWAITED &&
@@ -116,13 +117,16 @@ int feed_answer(struct feed *feed, uint64_t key,
     }
     part->awaited = false;
     batch_append(&slot->rows, &answer->rows, 0, part->n);
-    if (slot->rows.n == feed->minibatch) slot->state = FEED_COMPLETE;
+    if (slot->rows.n == feed->minibatch) {
+        slot->state = FEED_COMPLETE;
+        histogram_add(&feed->latency, now_us - slot->asked_us);
+    }
     return 0;
 }
 
 static void expire_part(struct feed *feed, struct feed_slot *slot, size_t part,
                         const struct feed_source *sources, size_t n,
-                        uint64_t now_ms) {
+                        uint64_t now_us) {
     struct feed_source others[FEED_MAX_SOURCES];
     size_t n_others = 0;
     bool listed = false;
@@ -136,19 +140,19 @@ static void expire_part(struct feed *feed, struct feed_slot *slot, size_t part,
     if (total_size(others, n_others) > 0) {
         feed->redrawn++;
         if (slot->n_parts + n_others > FEED_MAX_PARTS) {
-            begin_slot(feed, slot, sources, n, now_ms);
+            begin_slot(feed, slot, sources, n, now_us);
             return;
         }
         slot->parts[part].awaited = false;
-        draw_parts(feed, slot, others, n_others, slot->parts[part].n, now_ms);
+        draw_parts(feed, slot, others, n_others, slot->parts[part].n, now_us);
     } else if (listed) {
         feed->asked_again++;
-        ask_part(feed, slot, part, now_ms);
+        ask_part(feed, slot, part, now_us);
     } // else nobody is there: the next call looks again
 }
 
 void feed_expire(struct feed *feed, const struct feed_source *sources, size_t n,
-                 uint64_t now_ms, uint64_t timeout_ms) {
+                 uint64_t now_us, uint64_t timeout_us) {
     assert(n <= FEED_MAX_SOURCES);
     for (size_t i = 0; i < feed->n_slots; i++) {
         struct feed_slot *slot = &feed->slots[i];
@@ -162,8 +166,8 @@ void feed_expire(struct feed *feed, const struct feed_source *sources, size_t n,
             for (size_t k = 0; k < n; k++) {
                 here |= sources[k].key == slot->parts[p].key;
             }
-            if (!here || now_ms - slot->parts[p].asked_ms >= timeout_ms) {
-                expire_part(feed, slot, p, sources, n, now_ms);
+            if (!here || now_us - slot->parts[p].asked_us >= timeout_us) {
+                expire_part(feed, slot, p, sources, n, now_us);
             }
         }
     }

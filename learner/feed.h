@@ -6,13 +6,15 @@
 #include <stdint.h>
 
 #include "common/batch.h"
+#include "common/histogram.h"
 #include "common/rng.h"
 #include "proto/wire.h"
 
 /*
  * Minibatches on their way from the shards (DESIGN.md, section 4, "Uniform
  * over the union"): which parts were asked of whom, which are still awaited.
- * Pure bookkeeping: asking is a callback, time comes in as milliseconds.
+ * Pure bookkeeping: asking is a callback, time comes in as microseconds of a
+ * clock that never goes back.
  *
  * A slot is one minibatch: free, then awaited part by part, then complete,
  * then lent to the trainer, then free again. All are allocated at the start.
@@ -35,11 +37,12 @@ enum feed_state { FEED_FREE, FEED_AWAITED, FEED_COMPLETE, FEED_LENT };
 
 struct feed_slot {
     uint64_t id;
+    uint64_t asked_us; /* when it began */
     enum feed_state state;
     struct batch rows; /* complete: exactly a minibatch */
     size_t n_parts;
     struct feed_part {
-        uint64_t key, asked_ms;
+        uint64_t key, asked_us;
         uint32_t n;
         bool awaited;
     } parts[FEED_MAX_PARTS];
@@ -55,6 +58,7 @@ struct feed {
     void *data;
     /* counters */
     uint64_t redrawn, asked_again, late;
+    struct histogram latency; /* microseconds from first asked to complete */
 };
 
 /* n_slots: minibatches in all states together. 0 or -ENOMEM. A zeroed feed may
@@ -68,21 +72,21 @@ void feed_finish(struct feed *feed);
  * nothing while the sources hold no row. sources (n <= FEED_MAX_SOURCES).
  */
 void feed_fill(struct feed *feed, const struct feed_source *sources, size_t n,
-               uint64_t now_ms);
+               uint64_t now_us);
 
 /*
  * An answer came; its rows are copied. Returns 0, -ESTALE (no longer awaited:
  * counted), or -EBADMSG (not the rows that were asked for; still awaited).
  */
 int feed_answer(struct feed *feed, uint64_t key,
-                const struct wire_minibatch *answer);
+                const struct wire_minibatch *answer, uint64_t now_us);
 
 /*
- * Parts asked timeout_ms ago or more, or of a source that is not among
+ * Parts asked timeout_us ago or more, or of a source that is not among
  * sources: redraw them from the others, or ask again where there is no other.
  */
 void feed_expire(struct feed *feed, const struct feed_source *sources, size_t n,
-                 uint64_t now_ms, uint64_t timeout_ms);
+                 uint64_t now_us, uint64_t timeout_us);
 
 /* The oldest complete minibatch, lent until feed_give_back(); NULL: none. */
 struct feed_slot *feed_take(struct feed *feed);

@@ -124,11 +124,13 @@ static void on_tick(uv_timer_t *timer) {
     if (learner->config.lockstep) {
         lockstep_go_on(learner);
     } else {
-        cycle_expire(learner, now_ms);
+        cycle_expire(learner);
         cycle_publish(learner, now_ms);
         cycle_pump(learner);
         dialogue_serve_waiting(learner);
     }
+    latency_turn(&learner->inserts, now_ms);
+    latency_turn(&learner->pulls, now_ms);
     saver_tick(learner, now_ms);
     report(learner, now_ms);
     learner_check_limits(learner);
@@ -275,7 +277,7 @@ static int write_addresses(struct learner *learner) {
     if (url[0] != '\0') {
         len +=
             snprintf(text + len, sizeof(text) - (size_t)len, "http %s\n", url);
-        log_info("page: %s", url);
+        progress_note(&learner->progress, "page", url);
     }
     int rc =
         rundir_write(learner->config.run_dir, "address", text, (size_t)len);
@@ -365,6 +367,9 @@ int learner_start(struct learner *learner, uv_loop_t *loop, void *zmq) {
     learner->lock = -1;
     const size_t files = lifecycle_raise_fd_limit() / 10 * 9;
     learner->max_peers = files > OWN_FILES ? files - OWN_FILES : 1;
+    const size_t expected = learner->config.actors + learner->config.shards;
+    (void)lifecycle_reserve(
+        expected < learner->max_peers ? expected : learner->max_peers);
     int status = start_guard(learner);
     if (status == 0) status = opening_run(learner);
     if (status == 0) status = start_timers(learner);

@@ -13,6 +13,7 @@
 #include "learner/feed.h"
 #include "learner/hello_rate.h"
 #include "learner/history.h"
+#include "learner/latency.h"
 #include "learner/limiter.h"
 #include "learner/lockstep.h"
 #include "learner/origin.h"
@@ -65,6 +66,7 @@ struct learner {
     uint64_t ticked_ms;                /* loop time of the last tick */
     uint64_t refused;                  /* messages answered with Refused */
     char refusal[WIRE_NAME_LEN + 128]; /* the last one: who and why */
+    struct latency inserts, pulls;     /* as the actors tell */
 
     /* learning */
     struct origin origin; /* until the trainer has it */

@@ -44,6 +44,7 @@ static int check_keys(const char *path) {
 }
 
 int main(int argc, char **argv) {
+    lifecycle_one_heap();
     struct learner *learner = calloc(1, sizeof(*learner));
     if (learner == NULL) return EXIT_CRASH;
     int status = EXIT_REFUSED;

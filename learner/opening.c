@@ -124,14 +124,32 @@ static int check_resumed(const struct checkpoint *checkpoint,
     return EXIT_REFUSED;
 }
 
+/* What an option makes unfit is for check_resumed() to refuse: an older
+ * checkpoint would not fit better. */
+static int fits(const struct checkpoint *checkpoint, const void *data,
+                char *why, size_t n) {
+    const struct config *config = data;
+    const bool ours =
+        strcmp(checkpoint->algorithm, config_word(config, "algorithm")) == 0 &&
+        checkpoint->units == config->units;
+    return ours ? trainer_check(config, checkpoint, why, n) : 0;
+}
+
 /* The newest checkpoint's numbers: how far we are, what the limiter owes. */
 static int take_checkpoint(struct learner *learner) {
     struct registry *registry = &learner->registry;
-    int rc =
-        checkpoint_newest(&learner->origin.resume, learner->config.run_dir);
+    int rc = checkpoint_newest(&learner->origin.resume, learner->config.run_dir,
+                               fits, &learner->config);
     if (rc == -ENOENT) {
         log_info("no checkpoint yet: learning from the beginning");
         return take_origin(learner);
+    }
+    if (rc == -EBADMSG) {
+        log_error("none of the checkpoints in %s/checkpoints can be read: put "
+                  "a copy of one back, or take them away to learn from the "
+                  "beginning",
+                  learner->config.run_dir);
+        return EXIT_REFUSED;
     }
     if (rc != 0) return opening_refuse("checkpoints", rc);
     const struct checkpoint *checkpoint = learner->origin.resume;
@@ -198,6 +216,12 @@ static int open_run(struct learner *learner) {
 
     char *text = NULL;
     rc = state_read(&text, config->run_dir);
+    if (rc == -EBADMSG) {
+        log_error("%s/state has bytes of 0 in it: a bad disk? Put a copy of it "
+                  "back",
+                  config->run_dir);
+        return EXIT_REFUSED;
+    }
     if (rc != 0 && rc != -ENOENT) return opening_refuse("state", rc);
     int status = text != NULL ? resume(learner, text) : begin(learner);
     free(text);

@@ -20,7 +20,7 @@ static int read_run(struct checkpoint **out, struct config *options,
                  rc != 0 ? strerror(-rc) : reason);
         return -EINVAL;
     }
-    rc = checkpoint_newest(out, run);
+    rc = checkpoint_newest(out, run, NULL, NULL);
     if (rc == -ENOMEM) return rc;
     if (rc != 0) {
         snprintf(why, n, "%s has no checkpoint that can be read%s%s", run,

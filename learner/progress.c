@@ -267,13 +267,24 @@ static void show_events(struct progress *progress,
     memset(progress->actions, 0, sizeof(progress->actions));
 }
 
+/* The row whole or, on a full disk, none of it. 0 or a negative errno. */
+static int append(FILE *csv, const char *row, size_t len) {
+    const int fd = fileno(csv); // stdio would write a part, and go on with it
+    const off_t end = lseek(fd, 0, SEEK_END);
+    const ssize_t wrote = write(fd, row, len);
+    if (wrote >= 0 && (size_t)wrote == len) return 0;
+    const int rc = wrote < 0 ? -errno : -ENOSPC;
+    if (wrote > 0 && ftruncate(fd, end) != 0)
+        log_debug("progress.csv: %s", strerror(errno));
+    return rc;
+}
+
 void progress_row(struct progress *progress, const struct progress_now *now) {
-    FILE *csv = progress->csv;
+    char row[2048] = "";
+    FILE *csv = fmemopen(row, sizeof(row), "w");
+    if (csv == NULL) return; // no memory: the next one
     struct field fields[MOST_FIELDS];
     const size_t n = list_fields(progress, now, fields);
-
-    // what a full disk left of a row must not become part of this one
-    if (progress->csv_failed) fputc('\n', csv);
     for (size_t i = 0; i < n; i++) {
         if (i > 0) fputc(',', csv);
         if (!isfinite(fields[i].value)) continue;
@@ -283,12 +294,12 @@ void progress_row(struct progress *progress, const struct progress_now *now) {
             fprintf(csv, "%.*f", fields[i].decimals, fields[i].value);
     }
     fputc('\n', csv);
-    const bool failed = fflush(csv) != 0 || ferror(csv);
-    if (failed && !progress->csv_failed) {
-        log_warn("progress.csv: %s; going on without", strerror(errno));
+    fclose(csv);
+    const int rc = append(progress->csv, row, strlen(row));
+    if (rc != 0 && !progress->csv_failed) {
+        log_warn("progress.csv: %s; going on without", strerror(-rc));
     }
-    progress->csv_failed = failed;
-    clearerr(csv);
+    progress->csv_failed = rc != 0;
     show_events(progress, now, fields, n);
     progress->row = *now;
     progress->mean = (struct progress_mean){0};
@@ -369,6 +380,13 @@ void progress_format(const struct progress *progress,
         format_left(at, (size_t)(end - at), left);
     }
     snprintf(text, n, "%s", line);
+}
+
+void progress_note(const struct progress *progress, const char *name,
+                   const char *value) {
+    if (!progress->live && !progress->lines) return;
+    printf("%s %s\n", name, value);
+    fflush(stdout);
 }
 
 void progress_line(struct progress *progress, const struct progress_now *now,

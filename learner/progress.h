@@ -93,6 +93,10 @@ void progress_row(struct progress *progress, const struct progress_now *now);
 void progress_line(struct progress *progress, const struct progress_now *now,
                    const char *waiting);
 
+/* "name value" on a line of its own, where progress is shown at all. */
+void progress_note(const struct progress *progress, const char *name,
+                   const char *value);
+
 /* Over the last seconds, as the line shows them. */
 struct progress_rates {
     double updates, steps; /* a second */

@@ -10,15 +10,19 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "common/hash.h"
 #include "common/rundir.h"
+
+/* A text's first line, if its last one is a checksum of all before. */
+static const char signed_from[] = "state 2\n", sum_word[] = "checksum ";
 
 char *state_print(const struct state *state, const struct registry *registry,
                   const struct limiter *limiter, size_t *len) {
     char *text = NULL;
     FILE *out = open_memstream(&text, len);
     if (out == NULL) return NULL;
-    fprintf(out, "run %016" PRIx64 "\ngeneration %" PRIu64 "\ntask %s\n",
-            state->run, state->generation, state->task);
+    fprintf(out, "%srun %016" PRIx64 "\ngeneration %" PRIu64 "\ntask %s\n",
+            signed_from, state->run, state->generation, state->task);
     if (registry->spec.obs_dim > 0) {
         fprintf(out, "spec %" PRIu32 " %" PRIu32 "\n", registry->spec.obs_dim,
                 registry->spec.act_dim);
@@ -44,11 +48,42 @@ char *state_print(const struct state *state, const struct registry *registry,
         fprintf(out, "shard %" PRIu32 " %" PRIu64 " %016" PRIx64 " %s\n",
                 shard->index, shard->rank, shard->incarnation, shard->address);
     }
-    if (fclose(out) != 0) {
+    const bool whole = fflush(out) == 0;
+    if (whole)
+        fprintf(out, "%s%016" PRIx64 "\n", sum_word,
+                hash_bytes(HASH_START, text, *len));
+    if (fclose(out) != 0 || !whole) {
         free(text);
         return NULL;
     }
     return text;
+}
+
+/*
+ * 0 when the text is what was written, with *end behind what counts. Texts of
+ * older versions do not begin like ours and have no checksum.
+ */
+static int check_sum(const char *text, const char **end, char *why, size_t n) {
+    const size_t len = strlen(text);
+    const size_t line = strlen(sum_word) + 16 + 1;
+    char sum[17], last[64];
+    *end = text + len;
+    if (strncmp(text, signed_from, strlen(signed_from)) != 0) return 0;
+    if (len > line) {
+        const size_t body = len - line;
+        snprintf(sum, sizeof(sum), "%016" PRIx64,
+                 hash_bytes(HASH_START, text, body));
+        snprintf(last, sizeof(last), "%s%s\n", sum_word, sum);
+        if (strcmp(text + body, last) == 0) {
+            *end = text + body;
+            return 0;
+        }
+    }
+    snprintf(why, n,
+             "cut or altered since it was written (its checksum differs): put "
+             "a copy of it back, without it the run's rings and names are "
+             "strangers");
+    return -EBADMSG;
 }
 
 /* What follows "shard ". The address is the rest: a path may have spaces. */
@@ -94,6 +129,7 @@ static int parse_line(struct state *state, const char *line,
     uint64_t id, stored;
     struct wire_spec spec;
     int end = -1;
+    if (strcmp(line, "state 2") == 0) return 0;
     if (strncmp(line, "shard ", 6) == 0) return parse_shard(line + 6, registry);
     if (strncmp(line, "name ", 5) == 0) return parse_name(line + 5, registry);
     if (sscanf(line, "run %16" SCNx64 "%n", &id, &end) == 1) {
@@ -121,8 +157,10 @@ static int parse_line(struct state *state, const char *line,
 int state_parse(struct state *state, const char *text,
                 struct registry *registry, struct limiter *limiter, char *why,
                 size_t n) {
+    const char *end = NULL;
     *state = (struct state){0};
-    for (size_t number = 1; *text != '\0'; number++) {
+    if (check_sum(text, &end, why, n) != 0) return -EBADMSG;
+    for (size_t number = 1; text < end; number++) {
         const size_t len = strcspn(text, "\n");
         char line[64 + WIRE_ADDRESS_LEN];
         int rc = -EBADMSG;

@@ -11,6 +11,7 @@
  * RUN/state: what must outlive the learner beside its checkpoints. Text, one
  * fact a line:
  *
+ *   state 2            the version of this text; earlier ones lack this line
  *   run 9f3c...        random id of the run, hexadecimal
  *   generation 3       how often a learner started here
  *   task multigoal
@@ -25,6 +26,7 @@
  *   shard 0 2 8e11... ipc://...
  *                      index, rank, incarnation and address of a shard that
  *                      was listed: actors may still wait for its answers
+ *   checksum 51fe...   hash_bytes() of all lines before
  *
  * and RUN/lock, which one learner holds as long as it lives.
  */

@@ -42,17 +42,39 @@ static void print_metrics(const struct learner *l, FILE *out) {
     fprintf(out, "staleness_earlier %" PRIu64 "\n", l->aged_out);
 }
 
+static void print_latencies(const struct learner *l, FILE *out) {
+    latency_print(&l->inserts, "insert", out);
+    latency_print(&l->pulls, "pull", out);
+    latency_print_histogram(&l->feed.latency, "sample", out);
+}
+
+/* Actors here that have a policy. */
+static size_t actors_served(const struct registry *registry) {
+    size_t n = 0;
+    for (size_t i = 0; i < registry->n_peers; i++) {
+        const struct registry_peer *p = registry->peers[i];
+        n += p->here && p->role == WIRE_ACTOR &&
+             p->progress.counters.policy_version != 0;
+    }
+    return n;
+}
+
 static void print_peers(const struct learner *l, FILE *out) {
     const struct registry *registry = &l->registry;
+    fprintf(out, "actors_served %zu\n", actors_served(registry));
     for (size_t i = 0; i < registry->n_shards; i++) {
         const struct registry_shard *s = &registry->shards[i];
+        const struct wire_counters *told =
+            &registry->peers[s->rank]->progress.counters;
         fprintf(out,
                 "shard %" PRIu32 " %s %s stored %" PRIu64 " present %" PRIu64
                 " capacity %" PRIu64 " granted %" PRIu64 " silent_ms %" PRIu64
+                " duplicates %" PRIu64 " refused %" PRIu64 " busy %" PRIu64
                 "\n",
                 s->index, registry->peers[s->rank]->name,
                 registry_shard_word(registry, s), s->stored, s->present,
-                s->capacity, s->granted, s->silent_ms);
+                s->capacity, s->granted, s->silent_ms, told->duplicates,
+                told->refused, told->busy);
     }
     for (size_t i = 0; i < registry->n_peers; i++) {
         const struct registry_peer *p = registry->peers[i];
@@ -61,9 +83,9 @@ static void print_peers(const struct learner *l, FILE *out) {
         fprintf(out,
                 "actor %" PRIu64 " %s steps %" PRIu64 " episodes %" PRIu64
                 " acknowledged %" PRIu64 " outstanding %" PRIu64
-                " busy %" PRIu64 " silent_ms %" PRIu64 "\n",
+                " busy %" PRIu64 " dropped %" PRIu64 " silent_ms %" PRIu64 "\n",
                 p->rank, p->name, c->steps, c->episodes, c->acknowledged,
-                c->outstanding, c->busy, p->silent_ms);
+                c->outstanding, c->busy, c->dropped, p->silent_ms);
     }
 }
 
@@ -83,6 +105,7 @@ char *status_text(const struct learner *learner, size_t *len) {
     if (out == NULL) return NULL;
     print_run(learner, out);
     print_metrics(learner, out);
+    print_latencies(learner, out);
     print_peers(learner, out);
     if (fclose(out) != 0) {
         free(text);

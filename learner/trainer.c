@@ -201,6 +201,19 @@ static int prepare(struct trainer *trainer, const struct config *config,
     return rc;
 }
 
+int trainer_check(const struct config *config,
+                  const struct checkpoint *checkpoint, char *why, size_t n) {
+    struct origin origin = {.resume = (struct checkpoint *)checkpoint};
+    struct trainer *trainer = calloc(1, sizeof(*trainer));
+    if (trainer == NULL) return -ENOMEM;
+    pthread_mutex_init(&trainer->lock, NULL);
+    pthread_cond_init(&trainer->work, NULL);
+    int rc = prepare(trainer, config, checkpoint->S, checkpoint->A, 1, &origin,
+                     why, n);
+    free_trainer(trainer);
+    return rc;
+}
+
 int trainer_start(struct trainer **out, const struct config *config, size_t S,
                   size_t A, size_t threads, const struct origin *origin,
                   void (*wake)(void *data), void *data, char *why, size_t n) {

@@ -61,6 +61,11 @@ int trainer_start(struct trainer **out, const struct config *config, size_t S,
                   size_t A, size_t threads, const struct origin *origin,
                   void (*wake)(void *data), void *data, char *why, size_t n);
 
+/* Could a trainer go on from this checkpoint? 0, -ENOMEM or -EINVAL as
+ * trainer_start(). */
+int trainer_check(const struct config *config,
+                  const struct checkpoint *checkpoint, char *why, size_t n);
+
 /* Jobs that can be submitted now. */
 size_t trainer_room(const struct trainer *trainer);
 void trainer_submit(struct trainer *trainer, const struct trainer_job *job);

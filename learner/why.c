@@ -132,7 +132,7 @@ static const struct feed_part *oldest_part(const struct feed *feed) {
         if (slot->state != FEED_AWAITED) continue;
         for (size_t j = 0; j < slot->n_parts; j++) {
             const struct feed_part *part = &slot->parts[j];
-            if (part->awaited && (!oldest || part->asked_ms < oldest->asked_ms))
+            if (part->awaited && (!oldest || part->asked_us < oldest->asked_us))
                 oldest = part;
         }
     }
@@ -203,7 +203,8 @@ static void print_obstacle(const struct why *why, FILE *out) {
         if (part)
             fprintf(out, "%s owes a part of a minibatch since %.1f s\n",
                     why->registry->peers[part->key]->name,
-                    1e-3 * (double)(why->now_ms - part->asked_ms));
+                    fmax(0.0, 1e-3 * (double)why->now_ms -
+                                  1e-6 * (double)part->asked_us));
         else
             fprintf(out, "the trainer is at work on the one it has\n");
         break;

@@ -1,8 +1,13 @@
 #include "proto/lifecycle.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 
 static void stop_once(struct lifecycle *life, const char *why) {
@@ -65,11 +70,44 @@ int lifecycle_start(struct lifecycle *life, uv_loop_t *loop, int lifeline,
 
 static void close_handle(uv_handle_t *handle, void *unused) {
     (void)unused;
-    if (!uv_is_closing(handle)) uv_close(handle, NULL);
+    if (uv_is_closing(handle)) return;
+    int signum =
+        handle->type == UV_SIGNAL ? ((uv_signal_t *)handle)->signum : 0;
+    uv_close(handle, NULL);
+    /* what was told to stop twice must not die of it before it is done */
+    if (signum != 0) signal(signum, SIG_IGN);
 }
 
 void lifecycle_close_all(uv_loop_t *loop) {
     uv_walk(loop, close_handle, NULL);
+}
+
+/*
+ * Threads of their own heaps would not find what was reserved in ours. Large
+ * blocks still come from the kernel and go back to it.
+ */
+void lifecycle_one_heap(void) {
+    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_TRIM_THRESHOLD, INT_MAX);
+    mallopt(M_MMAP_THRESHOLD, 4 << 20);
+}
+
+int lifecycle_reserve(size_t connections) {
+    enum { BLOCK = 1 << 20, A_CONNECTION = 72 << 10 };
+    const size_t n = connections * A_CONNECTION / BLOCK + 1;
+    void **blocks = calloc(n, sizeof(*blocks));
+    int rc = blocks != NULL ? 0 : -ENOMEM;
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        blocks[i] = malloc(BLOCK);
+        if (blocks[i] == NULL) {
+            rc = -ENOMEM;
+        } else {
+            memset(blocks[i], 1, BLOCK); /* other than 0: calloc would do */
+        }
+    }
+    for (size_t i = 0; blocks != NULL && i < n; i++) free(blocks[i]);
+    free(blocks);
+    return rc;
 }
 
 unsigned long lifecycle_raise_fd_limit(void) {

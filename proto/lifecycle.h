@@ -1,6 +1,8 @@
 #ifndef PROTO_LIFECYCLE_H
 #define PROTO_LIFECYCLE_H
 
+#include <stddef.h>
+
 #include <uv.h>
 
 /*
@@ -27,8 +29,22 @@ int lifecycle_start(struct lifecycle *life, uv_loop_t *loop, int lifeline,
                     void (*on_stop)(struct lifecycle *life, const char *why),
                     void *data);
 
-/* Close every handle of the loop; uv_run() then returns by itself. */
+/* Close every handle of the loop; uv_run() then returns by itself. A signal
+ * that it caught is ignored from then on, so that what is left to do gets done.
+ */
 void lifecycle_close_all(uv_loop_t *loop);
+
+/*
+ * A server's memory for its connections, from its start on. libzmq keeps up to
+ * two blocks of 16 KiB a connection and direction, and comes to the end of them
+ * after 512 messages: left alone, a process grows for minutes, and where
+ * messages are few for hours, as if it leaked. lifecycle_one_heap() in main(),
+ * before any thread; lifecycle_reserve() touches as much once, as soon as it is
+ * known how many may come, and later for how many more.
+ */
+void lifecycle_one_heap(void);
+/* Returns 0 or -ENOMEM, which is no reason to stop. */
+int lifecycle_reserve(size_t connections);
 
 /* Raise the soft limit of open files to the hard one; returns it. */
 unsigned long lifecycle_raise_fd_limit(void);

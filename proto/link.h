@@ -21,16 +21,20 @@
  * what arrives, and count and log bad bytes once a sender and a minute.
  */
 
+struct link_fleet;
+
 /* Who speaks: stamped on every message sent. run may be set after Welcome. */
 struct link_self {
     uint64_t run; /* run id, 0 until known */
     char name[WIRE_NAME_LEN];
     uint64_t incarnation;
+    struct link_fleet *fleet; /* borrowed: its clients share sockets with those
+                                 of others (link_fleet.h); NULL: they do not */
 };
 
 /*
  * Fill name (role-HOST-PID when name is "": containers on several hosts share
- * their pids) and a random incarnation; run is 0.
+ * their pids) and a random incarnation; run is 0, fleet NULL.
  * Returns 0 or -EINVAL after one log_error: name is not a valid one.
  */
 int link_self_init(struct link_self *self, const char *role, const char *name);
@@ -135,6 +139,8 @@ struct link_client {
 
     /* private */
     void *sock, *monitor;
+    struct link_fleet_server *server; /* whose socket it is; NULL: our own */
+    struct link_route route;          /* there */
     uv_loop_t *loop;
     size_t max_size;
     struct sockpoll poll;

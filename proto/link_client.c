@@ -5,6 +5,7 @@
 #include <zmq.h>
 
 #include "common/log.h"
+#include "proto/link_fleet.h"
 #include "proto/link_message.h"
 #include "proto/link_socket.h"
 
@@ -12,10 +13,12 @@ enum { AGAIN_MS = 2000 }; /* after a refusal */
 
 int link_client_send(struct link_client *client,
                      const struct wire_message *message) {
-    return link_message_send(client->sock, client->self, NULL, message);
+    const struct link_route *to =
+        client->server != NULL ? &client->route : NULL;
+    return link_message_send(client->sock, client->self, to, message);
 }
 
-static void hear(struct link_client *client, zmq_msg_t *frame, int n) {
+void link_client_hear(struct link_client *client, zmq_msg_t *frame, int n) {
     struct wire_message message = {0};
     char why[256] = "not a message of ours";
     int rc = n != 1 ? -EBADMSG : 0;
@@ -54,7 +57,7 @@ static void on_client_readable(struct sockpoll *poll) {
         zmq_msg_t frame;
         int n = link_socket_receive(client->sock, &frame, 1);
         if (n < 0) return;
-        hear(client, &frame, n);
+        link_client_hear(client, &frame, n);
         zmq_msg_close(&frame);
     }
 }
@@ -107,6 +110,11 @@ int link_client_start(struct link_client *client, uv_loop_t *loop, void *zmq,
                                    .server_key = client->server_key,
                                    .loop = loop,
                                    .max_size = LINK_MESSAGE_FIRST_MAX};
+    if (client->self->fleet != NULL) {
+        int joined = link_fleet_join(client, loop, zmq, address, high_water);
+        if (joined != 0) say_cannot_connect(client, address, joined);
+        return joined;
+    }
     client->sock = link_socket_new(zmq, ZMQ_DEALER, address, high_water);
     int rc = client->sock == NULL ? -zmq_errno() : 0;
     if (rc == 0) rc = client_unlock(client, zmq, address);
@@ -151,6 +159,7 @@ static void take_note(struct link_client *client, uint64_t now_ms) {
 const char *link_client_watch(struct link_client *client) {
     const uint64_t now_ms = uv_now(client->loop);
     if (client->sock == NULL || client->stopping) return NULL;
+    if (client->server != NULL) return NULL; /* nobody looks there */
     take_note(client, now_ms);
     if (client->again_ms != 0 && now_ms >= client->again_ms) {
         connect_again(client);
@@ -187,11 +196,20 @@ void link_client_stop(struct link_client *client, int linger,
                       void (*on_closed)(struct link_client *client)) {
     if (client->sock == NULL || client->stopping) return;
     client->stopping = true;
+    if (client->server != NULL) {
+        link_fleet_leave(client);
+        if (on_closed != NULL) on_closed(client);
+        return;
+    }
     client->linger = linger;
     client->on_closed = on_closed;
     sockpoll_stop(&client->poll, on_client_closed);
 }
 
 void link_client_finish(struct link_client *client, int linger) {
-    if (client->sock != NULL) client_close(client, linger);
+    if (client->server != NULL) {
+        link_fleet_leave(client);
+    } else if (client->sock != NULL) {
+        client_close(client, linger);
+    }
 }

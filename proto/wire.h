@@ -109,6 +109,13 @@ struct wire_counters {
     uint64_t stored, present, capacity, store_until, duplicates, refused;
     uint64_t sampled, bad_messages, policy_version, waiting;
     uint64_t keys_refused; /* handshakes and messages */
+    uint64_t dropped;      /* rows, by on_full = drop */
+};
+
+/* Answers by how long they took, as histogram_pack() writes them. */
+struct wire_latencies {
+    const uint32_t *pairs; /* (n) borrowed from the message */
+    uint32_t n;            /* at most HISTOGRAM_BUCKETS */
 };
 
 struct wire_heartbeat {
@@ -116,6 +123,7 @@ struct wire_heartbeat {
     struct wire_counters counters;
     bool has_grant; /* learner -> shard */
     uint64_t store_until;
+    struct wire_latencies inserts, pulls; /* actor: since its last one */
 };
 
 struct wire_get_parameters {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/histogram.h"
 #include "proto/wire_codec.h"
 
 /* Totals stay far from int64's end, so that sums of many need no check. */
@@ -246,7 +247,8 @@ static int counters_in(const struct wire_in *in, const Softq__Counters *from,
         from->stored,      from->present,      from->capacity,
         from->store_until, from->duplicates,   from->refused,
         from->sampled,     from->bad_messages, from->policy_version,
-        from->waiting,     from->keys_refused};
+        from->waiting,     from->keys_refused,
+        from->dropped};
     if (to->stored > MOST || to->present > MOST || to->capacity > MOST ||
         to->steps > MOST || to->episodes > MOST) {
         return bad(in, "counters cannot be: %llu stored, %llu present",
@@ -256,12 +258,28 @@ static int counters_in(const struct wire_in *in, const Softq__Counters *from,
     return 0;
 }
 
+static int latencies_in(const struct wire_in *in, const char *what,
+                        const ProtobufCBinaryData *from,
+                        struct wire_latencies *to) {
+    struct histogram scratch = {0};
+    size_t n = from->len / sizeof(uint32_t);
+    if (from->len % sizeof(uint32_t) != 0 || n > HISTOGRAM_BUCKETS ||
+        histogram_unpack(&scratch, (const uint32_t *)from->data, n) != 0) {
+        return bad(in, "%s are no buckets with counts", what);
+    }
+    to->pairs = n > 0 ? (const uint32_t *)from->data : NULL;
+    to->n = (uint32_t)n;
+    return 0;
+}
+
 static int heartbeat_in(const struct wire_in *in, const Softq__Heartbeat *from,
                         struct wire_heartbeat *to) {
     to->topology_version = from->topology_version;
     to->has_grant = from->has_grant;
     to->store_until = from->store_until;
-    return counters_in(in, from->counters, &to->counters);
+    int rc = latencies_in(in, "inserts", &from->inserts, &to->inserts);
+    if (rc == 0) rc = latencies_in(in, "pulls", &from->pulls, &to->pulls);
+    return rc != 0 ? rc : counters_in(in, from->counters, &to->counters);
 }
 
 /* A column of finite numbers, of any length; NULL when there are none. */

@@ -77,6 +77,7 @@ static void counters_out(const struct wire_counters *from,
     to->policy_version = from->policy_version;
     to->waiting = from->waiting;
     to->keys_refused = from->keys_refused;
+    to->dropped = from->dropped;
 }
 
 static void episodes_out(const struct wire_episodes *from,
@@ -149,6 +150,8 @@ static void heartbeat_out(const struct wire_heartbeat *from,
     to->counters = &out->counters;
     to->has_grant = from->has_grant;
     to->store_until = from->store_until;
+    to->inserts = column(from->inserts.pairs, 4 * (size_t)from->inserts.n);
+    to->pulls = column(from->pulls.pairs, 4 * (size_t)from->pulls.n);
 }
 
 static void parameters_out(const struct wire_parameters *from,

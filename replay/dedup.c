@@ -73,10 +73,15 @@ int dedup_add(struct dedup *dedup, uint64_t actor, uint64_t epoch, uint64_t n) {
     return 0;
 }
 
-void dedup_drop(struct dedup *dedup, uint64_t actor, uint64_t epoch) {
+void dedup_drop(struct dedup *dedup, uint64_t actor, uint64_t epoch,
+                uint64_t n) {
     size_t gap = find(dedup, actor, epoch);
     if (dedup->pairs[gap].rows == 0) return;
-    if (--dedup->pairs[gap].rows > 0) return;
+    if (dedup->pairs[gap].rows > n) {
+        dedup->pairs[gap].rows -= n;
+        return;
+    }
+    dedup->pairs[gap].rows = 0;
     dedup->used--;
 
     /* move back those that had to step over the freed place */

@@ -38,10 +38,12 @@ enum dedup_verdict dedup_check(const struct dedup *dedup, uint64_t actor,
 int dedup_add(struct dedup *dedup, uint64_t actor, uint64_t epoch, uint64_t n);
 
 /*
- * One row of a pair is gone; the pair too if it was the last. An unknown pair
- * is ignored: the name comes from the file, which others may have changed.
+ * n rows of a pair are gone; the pair too if they were its last. An unknown
+ * pair is ignored, and so is what it never had: the name comes from the file,
+ * which others may have changed.
  */
-void dedup_drop(struct dedup *dedup, uint64_t actor, uint64_t epoch);
+void dedup_drop(struct dedup *dedup, uint64_t actor, uint64_t epoch,
+                uint64_t n);
 
 /* The batch is whole. In any order; the pair is known. */
 void dedup_mark(struct dedup *dedup, uint64_t actor, uint64_t epoch,

@@ -1,14 +1,14 @@
 #include "replay/import.h"
 
 #include <assert.h>
-#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+
+#include "replay/rings.h"
 
 enum { MOST_SHARDS = 256 };
 
@@ -17,103 +17,103 @@ static int out_of_memory(char *why, size_t n) {
     return -ENOMEM;
 }
 
-/* ---- the source rings ---- */
+/* ---- the sources ---- */
 
-/* Is the last ring, just opened, one that we can take rows from? */
-static int check_source(const struct import *import, char *why, size_t n) {
+/* Is the last source, just opened, one that we can take rows from? */
+static int check_source(const struct import *import, uint64_t run, size_t S,
+                        size_t A, char *why, size_t n) {
     const struct import_source *source = &import->sources[import->n - 1];
-    const struct ring_spec *have = &source->ring.spec;
     const struct ring_spec *want = &import->place.spec;
-    if (have->run == want->run) {
+    if (run == want->run) {
         snprintf(why, n, "import: %s is of this run itself: name another one",
                  source->path);
         return -EINVAL;
     }
-    if (have->S != want->S || have->A != want->A) {
+    if (S != want->S || A != want->A) {
         snprintf(why, n,
-                 "import: %s has observations of %" PRIu32
-                 " and actions of %" PRIu32 ", this run %" PRIu32
-                 " and %" PRIu32 ": name runs of the same task",
-                 source->path, have->S, have->A, want->S, want->A);
+                 "import: %s has observations of %zu and actions of %zu, this "
+                 "run %" PRIu32 " and %" PRIu32 ": name rows of the same task",
+                 source->path, S, A, want->S, want->A);
         return -EINVAL;
     }
     for (size_t i = 0; i + 1 < import->n; i++) {
-        if (import->sources[i].ring.id != source->ring.id) continue;
-        snprintf(why, n, "import: %s and %s are the same ring: name it once",
+        if (import->sources[i].id != source->id) continue;
+        snprintf(why, n, "import: %s and %s hold the same rows: name one",
                  import->sources[i].path, source->path);
         return -EINVAL;
     }
     return 0;
 }
 
-static int add_source(struct import *import, const char *path, char *why,
-                      size_t n) {
+/* A zeroed one but for its path, from now on closed with the others; NULL when
+ * out of memory. */
+static struct import_source *add_source(struct import *import,
+                                        const char *path) {
     struct import_source *more =
         realloc(import->sources, (import->n + 1) * sizeof *more);
-    if (more == NULL) return out_of_memory(why, n);
+    if (more == NULL) return NULL;
     import->sources = more;
     struct import_source *source = &more[import->n];
     *source = (struct import_source){.path = strdup(path)};
-    if (source->path == NULL) return out_of_memory(why, n);
-    import->n++; /* from now on closed with the others */
+    if (source->path == NULL) return NULL;
+    import->n++;
+    return source;
+}
 
+static int add_ring(void *user, const char *path, unsigned index, char *why,
+                    size_t n) {
+    (void)index;
+    struct import *import = user;
+    struct import_source *source = add_source(import, path);
+    if (source == NULL) return out_of_memory(why, n);
     uint64_t dropped = 0;
     char reason[PATH_MAX + 128];
-    int rc =
-        ring_open_shared(&source->ring, path, &dropped, reason, sizeof reason);
+    struct ring *ring = &source->ring;
+    int rc = ring_open_shared(ring, path, &dropped, reason, sizeof reason);
     if (rc != 0) {
         snprintf(why, n, "import: %s%s", reason,
                  rc == -EWOULDBLOCK ? ": end its run first" : "");
         return rc;
     }
     import->dropped += dropped;
-    return check_source(import, why, n);
+    source->id = ring->id;
+    source->oldest = ring->oldest;
+    source->stored = ring->stored;
+    return check_source(import, ring->spec.run, ring->spec.S, ring->spec.A, why,
+                        n);
 }
 
-/* shard-<index>.ring */
-static int is_ring(const struct dirent *entry) {
-    unsigned index;
-    int end = -1;
-    sscanf(entry->d_name, "shard-%3u.ring%n", &index, &end);
-    return end > 0 && entry->d_name[end] == '\0';
-}
-
-static int add_run(struct import *import, const char *run, char *why,
-                   size_t n) {
-    char folder[PATH_MAX], path[PATH_MAX + NAME_MAX + 1];
-    struct stat info;
-    struct dirent **list = NULL;
-    if (run[0] == '\0' || stat(run, &info) != 0 || !S_ISDIR(info.st_mode)) {
-        snprintf(why, n, "import: there is no run '%s': give RUN or RUN:RUN...",
-                 run);
-        return -ENOENT;
-    }
-    if (snprintf(folder, sizeof folder, "%s/replay", run) >=
-        (int)sizeof folder) {
-        snprintf(why, n, "import: %s: %s", run, strerror(ENAMETOOLONG));
-        return -ENAMETOOLONG;
-    }
-    int found = scandir(folder, &list, is_ring, versionsort);
-    int rc = 0;
-    for (int i = 0; i < found; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, list[i]->d_name);
-        if (rc == 0) rc = add_source(import, path, why, n);
-        free(list[i]);
-    }
-    free(list);
-    if (found > 0) return rc;
-    snprintf(why, n, "import: %s holds no shard-*.ring: nothing was stored",
-             folder);
-    return -ENOENT;
-}
-
-static int add_runs(struct import *import, const char *runs, char *why,
+static int add_file(struct import *import, const char *path, char *why,
                     size_t n) {
-    char *copy = strdup(runs), *rest = copy;
+    struct import_source *source = add_source(import, path);
+    if (source == NULL) return out_of_memory(why, n);
+    char reason[PATH_MAX + 256];
+    struct dataset *dataset = &source->dataset;
+    int rc = dataset_open(dataset, path, reason, sizeof reason);
+    if (rc != 0) {
+        snprintf(why, n, "import: %s", reason);
+        return rc;
+    }
+    source->id = dataset->id;
+    source->stored = dataset->rows;
+    return check_source(import, 0, dataset->S, dataset->A, why, n);
+}
+
+static bool is_file(const char *from) {
+    const size_t len = strlen(from);
+    return len > 4 && strcmp(from + len - 4, ".npz") == 0;
+}
+
+static int add_all(struct import *import, const char *from, char *why,
+                   size_t n) {
+    char *copy = strdup(from), *rest = copy;
     if (copy == NULL) return out_of_memory(why, n);
     int rc = 0;
-    while (rc == 0 && rest != NULL)
-        rc = add_run(import, strsep(&rest, ":"), why, n);
+    while (rc == 0 && rest != NULL) {
+        const char *one = strsep(&rest, ":");
+        rc = is_file(one) ? add_file(import, one, why, n)
+                          : rings_each(one, "import", add_ring, import, why, n);
+    }
     free(copy);
     return rc;
 }
@@ -130,16 +130,26 @@ static uint64_t seq_of(const struct import *import, uint64_t block) {
     return block * import->place.shards + import->place.index;
 }
 
+/* As ring_row(). */
+static bool source_row(const struct import_source *source, uint64_t number,
+                       struct batch *out) {
+    struct ring_row row;
+    if (source->dataset.rows == 0)
+        return ring_row(&source->ring, number, &row, out);
+    if (number >= source->stored) return false;
+    if (out != NULL) dataset_row(&source->dataset, number, out);
+    return true;
+}
+
 /* Our rows of a block: their number; out (may be NULL): appended. */
 static size_t take(const struct import *import,
                    const struct import_source *source, uint64_t block,
                    struct batch *out) {
     const uint64_t from = block * width(import), to = from + width(import);
-    struct ring_row row;
     size_t n = 0;
     for (uint64_t number = from + import->place.index; number < to;
          number += import->place.shards)
-        n += ring_row(&source->ring, number, &row, out);
+        n += source_row(source, number, out);
     return n;
 }
 
@@ -148,10 +158,9 @@ static int count(struct import *import, char *why, size_t n) {
     const struct import_place *place = &import->place;
     uint64_t rows[MOST_SHARDS] = {0}, all = 0, most = 0;
     for (size_t i = 0; i < import->n; i++) {
-        const struct ring *ring = &import->sources[i].ring;
-        struct ring_row row;
-        for (uint64_t k = ring->oldest; k < ring->stored; k++)
-            rows[k % place->shards] += ring_row(ring, k, &row, NULL);
+        const struct import_source *source = &import->sources[i];
+        for (uint64_t k = source->oldest; k < source->stored; k++)
+            rows[k % place->shards] += source_row(source, k, NULL);
     }
     for (uint64_t i = 0; i < place->shards; i++) {
         all += rows[i];
@@ -177,11 +186,11 @@ static int count(struct import *import, char *why, size_t n) {
     return 0;
 }
 
-int import_open(struct import *import, const char *runs,
+int import_open(struct import *import, const char *from,
                 const struct import_place *place, char *why, size_t n) {
     assert(place->index < place->shards && place->shards <= MOST_SHARDS);
     *import = (struct import){.place = *place};
-    int rc = add_runs(import, runs, why, n);
+    int rc = add_all(import, from, why, n);
     if (rc == 0) rc = count(import, why, n);
     if (rc == 0 && batch_init(&import->batch, IMPORT_BLOCK, place->spec.S,
                               place->spec.A) != 0)
@@ -193,6 +202,7 @@ int import_open(struct import *import, const char *runs,
 void import_close(struct import *import) {
     for (size_t i = 0; i < import->n; i++) {
         ring_close(&import->sources[i].ring);
+        dataset_close(&import->sources[i].dataset);
         free(import->sources[i].path);
     }
     free(import->sources);
@@ -203,19 +213,20 @@ void import_close(struct import *import) {
 /* ---- copying ---- */
 
 /* One past the last block. */
-static uint64_t end_of(const struct import *import, const struct ring *ring) {
-    return (ring->stored + width(import) - 1) / width(import);
+static uint64_t end_of(const struct import *import,
+                       const struct import_source *source) {
+    return (source->stored + width(import) - 1) / width(import);
 }
 
 /* To the first block from here on that may have rows, or the end. */
 static void settle(struct import *import) {
     while (import->at < import->n &&
-           import->block >= end_of(import, &import->sources[import->at].ring)) {
+           import->block >= end_of(import, &import->sources[import->at])) {
         import->at++;
         import->block = 0;
     }
     if (import->at == import->n || import->block > 0) return;
-    import->block = import->sources[import->at].ring.oldest / width(import);
+    import->block = import->sources[import->at].oldest / width(import);
 }
 
 int import_begin(struct import *import, const struct ring *ring, char *why,
@@ -226,7 +237,7 @@ int import_begin(struct import *import, const struct ring *ring, char *why,
          import->block++, settle(import)) {
         const struct import_source *source = &import->sources[import->at];
         /* in order, so that what is too old to be known is there too */
-        if (ring_would(ring, IMPORT_ACTOR, source->ring.id,
+        if (ring_would(ring, IMPORT_ACTOR, source->id,
                        seq_of(import, import->block)) != RING_STORED)
             import->there += take(import, source, import->block, NULL);
     }
@@ -251,7 +262,7 @@ bool import_done(const struct import *import) {
 int import_step(struct import *import, struct ring *ring, char *why, size_t n) {
     assert(!import_done(import));
     const struct import_source *source = &import->sources[import->at];
-    const uint64_t id = source->ring.id, block = import->block;
+    const uint64_t id = source->id, block = import->block;
     const uint64_t seq = seq_of(import, block);
     struct batch *rows = &import->batch;
     rows->n = 0;

@@ -6,11 +6,13 @@
 #include <stdint.h>
 
 #include "common/batch.h"
+#include "replay/dataset.h"
 #include "replay/ring.h"
 
 /*
- * Copies the transitions in the rings of other runs into one ring of ours, a
- * block at a time. Pure storage: no sockets, no clock.
+ * Copies the transitions in the rings of other runs, and those of .npz files
+ * (dataset.h), into one ring of ours, a block at a time. Pure storage: no
+ * sockets, no clock.
  *
  * Block k of a source ring is its rows of the numbers from k * IMPORT_BLOCK *
  * shards on, so many. Shard i of ours takes those whose number mod shards is i,
@@ -19,7 +21,8 @@
  * the middle. A block that is there stays as it is, should its source have
  * grown since. Flags and policy versions are copied as they are. A source is
  * opened under a shared lock, so a ring that a live shard holds is refused, and
- * no shard can open one that is being read.
+ * no shard can open one that is being read. A file is to us a ring whose rows
+ * have the numbers from 0 on, and whose id is that of its content.
  */
 enum { IMPORT_BLOCK = 256 }; /* rows of a batch, at most */
 
@@ -33,8 +36,11 @@ struct import_place {
 };
 
 struct import_source {
-    char *path; /* owned */
-    struct ring ring;
+    char *path;              /* owned */
+    uint64_t id;             /* of the ring, or of the file's content */
+    uint64_t oldest, stored; /* rows have numbers of [oldest, stored) */
+    struct ring ring;        /* zeroed: a file */
+    struct dataset dataset;  /* zeroed: a ring */
 };
 
 struct import {
@@ -42,7 +48,7 @@ struct import {
     uint64_t there;   /* of them before the import began */
     uint64_t copied;  /* by this import */
     uint64_t dropped; /* damaged or unfinished rows of the sources */
-    size_t n;         /* source rings */
+    size_t n;         /* sources */
 
     /* private */
     struct import_place place;
@@ -53,15 +59,15 @@ struct import {
 };
 
 /*
- * Open all rings RUN/replay/shard-*.ring of runs, "RUN:RUN...", and count what
- * is to be taken, before a ring of ours is made. Returns 0 or a negative errno,
- * nothing to close then, with one line in why (n bytes): -ENOENT no such run,
- * or one without rings; -ENODATA no row in any; -EWOULDBLOCK a live shard has
- * one; -EINVAL of another shape, of our own run, or named twice; -ENOSPC the
- * rows of all shards need a larger replay_size, -ENOMEM, or as
- * ring_open_read().
+ * Open all rings RUN/replay/shard-*.ring of runs and all files of from,
+ * "RUN:FILE.npz...", and count what is to be taken, before a ring of ours is
+ * made. Returns 0 or a negative errno, nothing to close then, with one line in
+ * why (n bytes): -ENOENT no such run or file, or a run without rings; -ENODATA
+ * no row in any; -EWOULDBLOCK a live shard has one; -EINVAL of another shape,
+ * of our own run, or named twice; -ENOSPC the rows of all shards need a larger
+ * replay_size, -ENOMEM, or as ring_open_read() and dataset_open().
  */
-int import_open(struct import *import, const char *runs,
+int import_open(struct import *import, const char *from,
                 const struct import_place *place, char *why, size_t n);
 
 /*

@@ -95,7 +95,7 @@ static void on_recorded(uv_work_t *work, int cancelled) {
 static void finish(struct shard *shard) {
     const struct import *import = &shard->import;
     const uint64_t took = uv_now(shard->loop) - shard->import_ms;
-    log_info("imported %" PRIu64 " rows of %zu ring%s in %.1f s, %" PRIu64
+    log_info("imported %" PRIu64 " rows of %zu source%s in %.1f s, %" PRIu64
              " were there",
              import->copied, import->n, import->n > 1 ? "s" : "",
              (double)took * 1e-3, import->there);
@@ -146,7 +146,8 @@ int importing_start(struct shard *shard) {
     if (status != 0) return status;
     int rc = import_begin(import, &shard->ring, why, sizeof why);
     if (rc != 0) return refuse(rc, why);
-    log_info("importing %" PRIu64 " rows of %zu ring%s, %" PRIu64 " are there",
+    log_info("importing %" PRIu64 " rows of %zu source%s, %" PRIu64
+             " are there",
              import->total, import->n, import->n > 1 ? "s" : "", import->there);
     shard->import_ms = shard->import_said_ms = uv_now(shard->loop);
     shard->importing = true;

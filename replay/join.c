@@ -10,6 +10,7 @@
 #include "common/exit_status.h"
 #include "common/log.h"
 #include "common/rundir.h"
+#include "proto/lifecycle.h"
 #include "replay/shard.h"
 
 enum {
@@ -96,6 +97,17 @@ void join_imported(struct shard *shard) {
     if (shard->state == SHARD_WELCOMED && !shard->importing) say_ready(shard);
 }
 
+/* Memory for the actors' connections, of which each is a file; once, as they
+ * keep it while a learner comes and goes. */
+static void reserve(struct shard *shard) {
+    const size_t files = lifecycle_raise_fd_limit();
+    const size_t peers =
+        shard->config.actors < files ? shard->config.actors : files;
+    if (peers <= shard->reserved) return;
+    if (lifecycle_reserve(peers - shard->reserved) == 0)
+        shard->reserved = peers;
+}
+
 /* A resumed run may bring other shared options; the ring must still be its. */
 static bool still_fits(struct shard *shard) {
     const struct config *config = &shard->config;
@@ -139,6 +151,7 @@ static void on_welcome(struct shard *shard,
         return;
     }
     if (!still_fits(shard)) return;
+    reserve(shard);
     shard->self.run = message->run;
     shard->state = SHARD_WELCOMED;
     shard->store_until = 0; /* what an earlier learner granted is void */

@@ -1,5 +1,7 @@
 /* Replay shard: keeps transitions from actors, serves minibatches. */
 
+#include <stdio.h>
+
 #include <uv.h>
 #include <zmq.h>
 
@@ -7,6 +9,8 @@
 #include "common/exit_status.h"
 #include "common/log.h"
 #include "proto/lifecycle.h"
+#include "replay/audit.h"
+#include "replay/extracting.h"
 #include "replay/shard.h"
 
 struct program {
@@ -36,10 +40,33 @@ static int start(struct program *p, void *zmq) {
     return shard_start(shard, &p->loop, zmq);
 }
 
+/* --audit: of a run's rings, without joining it. */
+static int judge(const struct config *config) {
+    struct audit audit;
+    char why[2 * CONFIG_PATH_LEN + 256];
+    if (config->ledger[0] == '\0') {
+        log_error(
+            "audit: against what? --ledger=FOLDER is needed, the one that "
+            "the actors were given");
+        return EXIT_REFUSED;
+    }
+    if (audit_run(&audit, config->audit, config->ledger, stdout, why,
+                  sizeof why) != 0) {
+        log_error("%s", why);
+        return EXIT_REFUSED;
+    }
+    audit_print(&audit, stdout);
+    return audit_findings(&audit) == 0 ? EXIT_FINISHED : EXIT_CRASH;
+}
+
 int main(int argc, char **argv) {
     static struct program p; /* outlives uv_run(), as handles must */
     if (config_load(&p.shard.config, CONFIG_REPLAY, argc, argv) != 0)
         return EXIT_REFUSED;
+    if (p.shard.config.export[0] != '\0')
+        return extracting_run(&p.shard.config);
+    if (p.shard.config.audit[0] != '\0') return judge(&p.shard.config);
+    lifecycle_one_heap();
     lifecycle_raise_fd_limit();
     void *zmq = zmq_ctx_new();
     if (zmq == NULL || uv_loop_init(&p.loop) != 0) {

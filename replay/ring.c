@@ -50,9 +50,12 @@ static uint32_t load_flags(const struct ring *ring, const uint8_t *row) {
 }
 
 /* 0 says "no row here", so a sum that happens to be 0 is written as ~0. */
-static uint32_t row_sum(const struct ring *ring, const uint8_t *row) {
-    uint32_t crc = crc32c(row, ring->private->crc_at);
+static uint32_t nonzero(uint32_t crc) {
     return crc != 0 ? crc : ~0u;
+}
+
+static uint32_t row_sum(const struct ring *ring, const uint8_t *row) {
+    return nonzero(crc32c(row, ring->private->crc_at));
 }
 
 static uint32_t *crc_of(const struct ring *ring, uint8_t *row) {
@@ -76,12 +79,16 @@ static bool slot_valid(const struct ring *ring, uint64_t slot) {
     return valid == NULL || bit(valid, slot);
 }
 
+static bool sum_good(const struct ring *ring, uint8_t *row) {
+    uint32_t crc = *crc_of(ring, row);
+    return crc != 0 && crc == row_sum(ring, row);
+}
+
 static bool row_good(const struct ring *ring, uint64_t slot) {
     uint8_t *row = slot_of(ring, slot);
-    uint32_t crc = *crc_of(ring, row);
     uint64_t number = head_of(row)->number;
-    return crc != 0 && crc == row_sum(ring, row) &&
-           number % ring->spec.capacity == slot && number < UINT64_MAX / 2;
+    return sum_good(ring, row) && number % ring->spec.capacity == slot &&
+           number < UINT64_MAX / 2;
 }
 
 /* Never written: not a loss. */
@@ -162,7 +169,9 @@ static int scan(struct ring *ring, bool writable, uint64_t *dropped) {
         } else {
             clear_bit(valid, slot);
             (*dropped)++;
-            if (writable) erase(ring, slot);
+            /* the next row takes that slot; until then it may be all that
+             * keeps numbers from beginning again */
+            if (writable && number != end) erase(ring, slot);
         }
     }
     if (rc == 0 && ring->present < ring->stored - ring->oldest) {
@@ -248,24 +257,42 @@ void ring_close(struct ring *ring) {
     *ring = (struct ring){0};
 }
 
+/* Rows of one sender that are gone, not yet told to dedup: they come in runs,
+ * as they were sent. */
+struct gone {
+    uint64_t actor, epoch, n;
+};
+
+static void forget(struct ring *ring, struct gone *gone) {
+    if (gone->n > 0)
+        dedup_drop(&ring->private->dedup, gone->actor, gone->epoch, gone->n);
+    gone->n = 0;
+}
+
 /* The slot's old row, if any, is about to be overwritten. */
-static void evict(struct ring *ring, uint64_t slot, uint64_t number) {
+static void evict(struct ring *ring, uint64_t slot, uint64_t number,
+                  struct gone *gone) {
     if (number < ring->spec.capacity) return;
     uint64_t old = number - ring->spec.capacity;
     if (old < ring->oldest) return;
     if (slot_valid(ring, slot)) {
         const struct row_head *head = head_of(slot_of(ring, slot));
-        dedup_drop(&ring->private->dedup, head->actor, head->epoch);
+        if (head->actor != gone->actor || head->epoch != gone->epoch) {
+            forget(ring, gone);
+            gone->actor = head->actor;
+            gone->epoch = head->epoch;
+        }
+        gone->n++;
         ring->present--;
     }
     ring->oldest = old + 1;
 }
 
 /*
- * The CRC is cleared before and written after everything else. A process that
- * is killed has done all stores before some instruction and none after it, so
- * it is the compiler that the fences hold; msync sees pages at any moment, and
- * there the CRC itself decides.
+ * The CRC is cleared before and written after everything else of a row
+ * (seal_rows). A process that is killed has done all stores before some
+ * instruction and none after it, so it is the compiler that the fences hold;
+ * msync sees pages at any moment, and there the CRC itself decides.
  */
 static void write_row(const struct ring *ring, uint8_t *row,
                       const struct row_head *head, const struct batch *from,
@@ -282,8 +309,23 @@ static void write_row(const struct ring *ring, uint8_t *row,
     memcpy(at += 4 * A, from->r + i, 4);
     memcpy(at += 4, from->next + i * S, 4 * S);
     memcpy(at + 4 * S, &flags, 4);
+}
 
-    __atomic_store_n(crc_of(ring, row), row_sum(ring, row), __ATOMIC_RELEASE);
+/* Four rows at a time, as crc32c_four() takes them: n of them, in order. */
+enum { GROUP = 4 };
+
+static void seal_rows(const struct ring *ring, uint8_t *const rows[GROUP],
+                      size_t n) {
+    uint32_t sums[GROUP];
+    if (n == GROUP) {
+        const void *const data[GROUP] = {rows[0], rows[1], rows[2], rows[3]};
+        crc32c_four(data, ring->private->crc_at, sums);
+        for (size_t i = 0; i < n; i++) sums[i] = nonzero(sums[i]);
+    } else {
+        for (size_t i = 0; i < n; i++) sums[i] = row_sum(ring, rows[i]);
+    }
+    for (size_t i = 0; i < n; i++)
+        __atomic_store_n(crc_of(ring, rows[i]), sums[i], __ATOMIC_RELEASE);
 }
 
 enum ring_verdict ring_would(const struct ring *ring, uint64_t actor,
@@ -313,6 +355,9 @@ enum ring_verdict ring_insert(struct ring *ring, uint64_t actor, uint64_t epoch,
     if (dedup_add(&p->dedup, actor, epoch, rows->n) != 0) return RING_NO_MEMORY;
 
     uint64_t slot = ring->stored % capacity;
+    uint8_t *group[GROUP];
+    size_t open = 0;
+    struct gone gone = {0};
     for (size_t i = 0; i < rows->n; i++) {
         struct row_head head = {.number = ring->stored + i,
                                 .actor = actor,
@@ -320,11 +365,17 @@ enum ring_verdict ring_insert(struct ring *ring, uint64_t actor, uint64_t epoch,
                                 .seq = seq,
                                 .index = i,
                                 .version = rows->version[i]};
-        evict(ring, slot, head.number);
-        write_row(ring, slot_of(ring, slot), &head, rows, i);
+        evict(ring, slot, head.number, &gone);
+        group[open] = slot_of(ring, slot);
+        write_row(ring, group[open++], &head, rows, i);
+        if (open == GROUP || i + 1 == rows->n) {
+            seal_rows(ring, group, open);
+            open = 0;
+        }
         if (p->valid != NULL) set_bit(p->valid, slot);
         if (++slot == capacity) slot = 0;
     }
+    forget(ring, &gone);
     ring->stored += rows->n;
     ring->present += rows->n;
     dedup_mark(&p->dedup, actor, epoch, seq);
@@ -376,12 +427,8 @@ void ring_sample(const struct ring *ring, struct rng *rng, size_t n,
     }
 }
 
-bool ring_row(const struct ring *ring, uint64_t number, struct ring_row *row,
-              struct batch *out) {
-    if (number < ring->oldest || number >= ring->stored) return false;
-    uint64_t slot = number % ring->spec.capacity;
-    if (!slot_valid(ring, slot)) return false;
-    uint8_t *at = slot_of(ring, slot);
+static void show(const struct ring *ring, uint8_t *at, struct ring_row *row,
+                 struct batch *out) {
     const struct row_head *head = head_of(at);
     *row = (struct ring_row){.number = head->number,
                              .actor = head->actor,
@@ -390,6 +437,29 @@ bool ring_row(const struct ring *ring, uint64_t number, struct ring_row *row,
                              .index = (uint32_t)head->index,
                              .last = (load_flags(ring, at) & FLAG_LAST) != 0};
     if (out != NULL) append_row(ring, at, out);
+}
+
+/* NULL: not present when the ring was opened. */
+static uint8_t *find(const struct ring *ring, uint64_t number) {
+    if (number < ring->oldest || number >= ring->stored) return NULL;
+    uint64_t slot = number % ring->spec.capacity;
+    return slot_valid(ring, slot) ? slot_of(ring, slot) : NULL;
+}
+
+bool ring_row(const struct ring *ring, uint64_t number, struct ring_row *row,
+              struct batch *out) {
+    uint8_t *at = find(ring, number);
+    if (at != NULL) show(ring, at, row, out);
+    return at != NULL;
+}
+
+bool ring_read(const struct ring *ring, uint64_t number, void *scratch,
+               struct ring_row *row, struct batch *out) {
+    const uint8_t *at = find(ring, number);
+    if (at == NULL) return false;
+    uint8_t *copy = memcpy(scratch, at, ring->row_bytes);
+    if (!sum_good(ring, copy) || head_of(copy)->number != number) return false;
+    show(ring, copy, row, out);
     return true;
 }
 

@@ -43,8 +43,8 @@ int ring_open(struct ring *ring, const char *path, const struct ring_spec *spec,
 
 /*
  * Look at a ring file, of any run and shape, in use or not: no lock, and the
- * file is not changed. For ring_sample() and ring_row() only; rows written
- * after the call are not seen. Errors as ring_open(), -ENOENT too.
+ * file is not changed. For ring_sample(), ring_row() and ring_read() only; rows
+ * written after the call are not seen. Errors as ring_open(), -ENOENT too.
  */
 int ring_open_read(struct ring *ring, const char *path, uint64_t *dropped,
                    char *why, size_t n);
@@ -95,6 +95,14 @@ struct ring_row {
 };
 bool ring_row(const struct ring *ring, uint64_t number, struct ring_row *row,
               struct batch *out);
+
+/*
+ * The same for a ring that another process writes to (ring_open_read()): the
+ * row is copied to scratch (row_bytes) and its sum is that of the copy. False
+ * as well when another row has taken its slot, or is about to.
+ */
+bool ring_read(const struct ring *ring, uint64_t number, void *scratch,
+               struct ring_row *row, struct batch *out);
 
 /* (actor, epoch) pairs whose batches are remembered. */
 size_t ring_pairs(const struct ring *ring);

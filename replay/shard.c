@@ -51,13 +51,21 @@ static int wake(void *data, const struct link_route *route) {
     return link_server_send(&shard->server, route, &room);
 }
 
+/* Those that there is room for, and who is next when others did not come. */
+static void wake_waiting(struct shard *shard) {
+    const uint64_t stored = shard->ring.stored;
+    if (shard->waiting.n == 0 || shard->store_until <= stored) return;
+    waiting_wake(&shard->waiting, shard->store_until - stored,
+                 uv_now(shard->loop), wake, shard);
+}
+
 void shard_grant(struct shard *shard, uint64_t store_until) {
     if (store_until == shard->store_until) return;
     uint64_t stored = shard->ring.stored;
     shard->store_until = store_until;
     if (store_until <= stored) return;
     shard->half = stored + (store_until - stored) / 2;
-    waiting_wake(&shard->waiting, store_until - stored, wake, shard);
+    wake_waiting(shard);
 }
 
 /* ---- actors ---- */
@@ -122,10 +130,14 @@ static bool fits(struct shard *shard, const struct link_route *from,
     return true;
 }
 
-/* limiter.h: the total after an insert is at most store_until. */
-static bool granted(const struct shard *shard, uint64_t rows) {
-    return shard->ring.stored < shard->store_until &&
-           rows <= shard->store_until - shard->ring.stored;
+/* limiter.h: the total after an insert is at most store_until; and nobody goes
+ * before those who wait. */
+static bool granted(struct shard *shard, const struct link_route *from,
+                    uint64_t rows) {
+    const uint64_t stored = shard->ring.stored;
+    return stored < shard->store_until &&
+           waiting_may(&shard->waiting, from, rows, shard->store_until - stored,
+                       uv_now(shard->loop));
 }
 
 /* Non-finite rows do not get here: the link has refused them by their own
@@ -143,7 +155,7 @@ static void on_insert(struct shard *shard, const struct link_route *from,
     enum ring_verdict verdict =
         ring_would(ring, insert->rank, insert->epoch, insert->seq);
     if (verdict == RING_STORED) {
-        if (!granted(shard, insert->rows.n)) {
+        if (!granted(shard, from, insert->rows.n)) {
             busy(shard, from, insert);
             return;
         }
@@ -156,6 +168,7 @@ static void on_insert(struct shard *shard, const struct link_route *from,
         answer(shard, from, WIRE_INSERTED, insert);
         break;
     case RING_STORED:
+        waiting_stored(&shard->waiting, from, insert->rows.n);
         answer(shard, from, WIRE_INSERTED, insert);
         if (ring->stored >= shard->half &&
             ring->stored - insert->rows.n < shard->half)
@@ -309,7 +322,9 @@ static void sync_ring(struct shard *shard, uint64_t now) {
 static void on_tick(uv_timer_t *timer) {
     struct shard *shard = timer->data;
     join_tick(shard);
-    if (!shard->ended) sync_ring(shard, uv_now(shard->loop));
+    if (shard->ended) return;
+    wake_waiting(shard);
+    sync_ring(shard, uv_now(shard->loop));
 }
 
 /* Where to bind, and what to tell actors. The learner fills in a host that is

@@ -58,6 +58,7 @@ struct shard {
     struct batch scratch;            /* a minibatch */
     struct rng rng;                  /* for sampling, but in lockstep */
     struct waiting waiting;
+    size_t reserved; /* connections that there is memory for */
 
     uint64_t store_until; /* the grant: rows ever stored never pass it */
     uint64_t half;        /* stored up to here, the learner is told at once */

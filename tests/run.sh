@@ -10,7 +10,8 @@
 # passed, N failed, N skipped`; the exit status is 0 only when nothing failed.
 # CI=true makes warnings errors.
 #
-# A system test is a script tests/system/*.sh with a #! line: run from the
+# A system test is a script tests/system/*.sh, tests/chaos/*.sh or
+# tests/interop/*.sh with a #! line: run from the
 # project's root with SOFTQ_BUILD (the build to use), it prints `ok NAME`,
 # `not ok NAME` or `skip NAME: why` a case and exits non-zero when one failed.
 set -u
@@ -219,10 +220,11 @@ export ASAN_OPTIONS=detect_leaks=1
 part 'unit tests' unit build
 part 'unit tests with ASan and UBSan' unit build-san
 part 'system tests' scripts system build "$system_limit" \
-    tests/system/*.sh tests/chaos/*.sh
+    tests/system/*.sh tests/chaos/*.sh tests/interop/*.sh
 part 'golden numbers' scripts golden build "$system_limit" tests/golden/*.sh
 part 'system tests with ASan and UBSan' sanitised tests/system/*.sh \
     tests/chaos/*.sh
+part 'fuzzing' scripts fuzz build "$system_limit" tests/fuzz/run.sh
 part 'shellcheck' shellchecks
 if [[ $all == yes ]]; then
     part 'slow proofs' scripts slow build "$slow_limit" tests/system/slow/*.sh \

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "actor/hash.h"
+#include "common/hash.h"
 #include "actor/tasks/mujoco.h"
 #include "actor/tasks/recipe.h"
 #include "actor/tasks/tasks.h"

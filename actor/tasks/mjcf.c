@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "actor/hash.h"
+#include "common/hash.h"
 
 enum { VALUE_LEN = 256, MOST_XML = 64 << 20, MOST_REFERENCES = 4096 };
 

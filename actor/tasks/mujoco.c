@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "actor/hash.h"
+#include "common/hash.h"
 #include "actor/tasks/mjcf.h"
 #include "common/exit_status.h"
 #include "common/log.h"

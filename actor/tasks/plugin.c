@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "actor/hash.h"
+#include "common/hash.h"
 #include "actor/include/softq/env.h"
 #include "actor/tasks/tasks.h"
 

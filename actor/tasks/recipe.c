@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "actor/hash.h"
+#include "common/hash.h"
 #include "common/config_file.h"
 
 /* What stands in parentheses. */

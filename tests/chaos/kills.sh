@@ -18,11 +18,27 @@ kill_one() { # run, program
     within 10 replaced "$1" "$2"
 }
 
+# The judge itself: a fault in a copy of the run's own rings.
+faults_of_a_shard_are_seen() { # run
+    local ring=$1/replay/shard-0.ring fault figure
+    cp "$ring" "$1.ring"
+    for fault in delete:missing_rows double:doubled_batches \
+        alter:altered_rows; do
+        cp "$1.ring" "$ring"
+        figure=${fault#*:}
+        "$(program ring_spoil)" "$ring" "${fault%:*}"
+        if passes_audit "$1" || [[ $(audited "$1" "$figure") != 1 ]]; then
+            not_ok "${FUNCNAME[0]} ${fault%:*}" "$(cat "$1.audit")"
+        else
+            ok "${FUNCNAME[0]} ${fault%:*}"
+        fi
+    done
+}
+
 # Each in turn, some updates after the one before it was replaced.
-nothing_acknowledged_is_lost() { # shards
-    local shards=$1 run=$work/killed-$1 name status missing
-    launch "$run" --replay_size=2000000 --shards="$shards" \
-        --ack_log="$run.acks"
+nothing_acknowledged_is_lost() {
+    local run=$work/killed name status
+    launch "$run" --replay_size=2000000 --ledger="$run.ledger"
     for name in softq-actor softq-replay softq-learner softq-replay; do
         if ! goes_on "$run"; then
             not_ok "${FUNCNAME[0]}" "it stands still before $name is killed: \
@@ -36,18 +52,14 @@ $(tail -n 3 "$run.err")"
     done
     goes_on "$run" || not_ok "${FUNCNAME[0]}" "it stands still at the end"
     end_by_limit "$run"
-    missing=$(missing_batches "$run")
     if [[ $status != 0 ]] || ! has_evaluation "$run"; then
         not_ok "${FUNCNAME[0]}" "status $status: $(tail -n 3 "$run.err")"
-    elif [[ $missing != "0 "* || $missing == *" 0" ]]; then
-        not_ok "${FUNCNAME[0]}" "missing, of: $missing batches"
+    elif ! passes_audit "$run"; then
+        not_ok "${FUNCNAME[0]}" "$(cat "$run.audit")"
     else
-        ok "${FUNCNAME[0]} ($shards shards, ${missing#* } batches)"
+        ok "${FUNCNAME[0]} ($(audited "$run" acked_batches) batches)"
     fi
-    # the judge itself: a batch that nobody stored is seen
-    echo '0 1 2 32' >>"$run.acks"
-    missing=$(missing_batches "$run")
-    [[ $missing == "1 "* ]] || not_ok the_judge_sees_a_loss "$missing"
+    faults_of_a_shard_are_seen "$run"
     ((failures)) || rm -rf "$run" "$run".*
 }
 
@@ -75,8 +87,7 @@ nothing_stays_behind() { # who is killed: its program
     rm -rf "$run" "$run".*
 }
 
-nothing_acknowledged_is_lost 1
-nothing_acknowledged_is_lost 2
+nothing_acknowledged_is_lost
 nothing_stays_behind launcher
 nothing_stays_behind supervisor
 summary

@@ -42,6 +42,9 @@ static struct wire_topology topology(void) {
         .version = 9, .spec = {S, A}, .n = 2, .shards = shards};
 }
 
+static const uint32_t latencies[] = {4u << 24 | 1, 90u << 24 | 0xFFFFFF,
+                                     239u << 24 | 7};
+
 static void fill_bodies(struct wire_message *m) {
     m[WIRE_HELLO - 1].hello =
         (struct wire_hello){WIRE_SHARD, "0.1.0", "tcp://*:5560", 3};
@@ -53,9 +56,11 @@ static void fill_bodies(struct wire_message *m) {
         (struct wire_ready){{8, 2}, UINT64_C(0x8000000000000001)};
     m[WIRE_HEARTBEAT - 1].heartbeat = (struct wire_heartbeat){
         11,
-        {1, 2, 3, 4, 5, 6, 17, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17},
+        {1, 2, 3, 4, 5, 6, 17, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18},
         true,
-        1000};
+        1000,
+        {latencies, 3},
+        {&latencies[2], 1}};
     m[WIRE_GET_PARAMETERS - 1].get_parameters =
         (struct wire_get_parameters){(uint64_t)3 << 40 | 5, 6};
     m[WIRE_PARAMETERS - 1].parameters = (struct wire_parameters){

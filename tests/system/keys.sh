@@ -265,7 +265,7 @@ a_launch_takes_keys() {
     local one=$work/one status
     keys alone new --name=alone >/dev/null
     launch "$one" --transport=tcp --port=$((port + 300)) --shards=2 \
-        --keys="$work/alone" --replay_size=2000000 --ack_log="$one.acks"
+        --keys="$work/alone" --replay_size=2000000 --ledger="$one.ledger"
     if ! within 60 has_updates "$one" 50; then
         not_ok "${FUNCNAME[0]}" "$(tail -n 3 "$one.err")"
         return
@@ -279,8 +279,8 @@ a_launch_takes_keys() {
         not_ok "${FUNCNAME[0]}" "status $status: $(tail -n 3 "$one.err")"
     elif ! grep -q "^name actor-0 actor $(key_of alone)$" "$one/state"; then
         not_ok "${FUNCNAME[0]}" "without: $(grep '^name' "$one/state")"
-    elif [[ $(missing_batches "$one") != "0 "* ]]; then
-        not_ok "${FUNCNAME[0]}" "missing, of: $(missing_batches "$one")"
+    elif ! passes_audit "$one"; then
+        not_ok "${FUNCNAME[0]}" "$(<"$one.audit")"
     else
         ok "${FUNCNAME[0]}"
     fi

@@ -156,29 +156,6 @@ a_busy_port_is_named() {
     within 10 ended "$first" || not_ok "${FUNCNAME[0]}" "the first hangs"
 }
 
-# On a full disk the shard says so, and the launcher ends.
-a_full_disk_is_one_line() {
-    local disk=$work/disk status
-    mkdir "$disk"
-    if ! mount -t tmpfs -o size=2m none "$disk" 2>/dev/null; then
-        skip "${FUNCNAME[0]}" "no tmpfs can be mounted here"
-        return
-    fi
-    timeout -k 2 60 "$local_sh" multigoal "${small[@]}" \
-        --replay_size=1000000 --run_dir="$disk/run" >"$work/out" \
-        2>"$work/err" </dev/null
-    status=$?
-    if [[ $status != 2 ]]; then
-        not_ok "${FUNCNAME[0]}" "status $status: $(head -c 400 "$work/err")"
-    elif ! grep -qi 'no space' "$work/err"; then
-        not_ok "${FUNCNAME[0]}" "not said: $(head -c 400 "$work/err")"
-    else
-        ok "${FUNCNAME[0]}"
-    fi
-    within 12 gone "$disk" || not_ok "${FUNCNAME[0]}" "processes stay behind"
-    umount "$disk"
-}
-
 no_option_is_guessed
 an_unknown_task_is_named
 a_model_that_is_not_there_is_named
@@ -188,5 +165,4 @@ a_composition_is_refused_before_it_begins
 what_a_run_cannot_change_is_named
 ctrl_c_in_the_evaluation_is_no_failure
 a_busy_port_is_named
-a_full_disk_is_one_line
 summary

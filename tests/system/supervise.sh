@@ -16,6 +16,10 @@ child() {
     echo "$name" >>"$run/starts"
     case $behaviour in
     exit-*) exit "${behaviour#exit-}" ;;
+    wordy)
+        head -c 5000000 /dev/zero | tr '\0' x >&2
+        exit 1
+        ;;
     refused)
         echo '10:00:00.000 softq-actor error: no such task: maze' >&2
         echo 'and some more' >&2
@@ -320,6 +324,23 @@ ends_without_a_learner() {
     expect "${FUNCNAME[0]}" $?
 }
 
+# A full log moves aside before the next life, and before the first one.
+full_logs_move_aside() {
+    begin "${FUNCNAME[0]}" learner learner actor-0 wordy actor-1 actor
+    mkdir -p "$run/logs"
+    head -c 5000000 /dev/zero >"$run/logs/actor-1.log"
+    echo earlier >"$run/logs/learner.log"
+    launch 3
+    until_true 30 has_lines "$run/starts" 4 && sleep 0.5
+    kill -TERM "$supervisor"
+    wait "$supervisor"
+    [[ $? == 0 && -s $run/logs/actor-0.log.old && -s $run/logs/actor-1.log.old &&
+        $(stat -c %s "$run/logs/actor-0.log") -lt 6000000 &&
+        $(stat -c %s "$run/logs/actor-1.log") -lt 1000 ]] &&
+        grep -q earlier "$run/logs/learner.log" && nobody
+    expect "${FUNCNAME[0]}" $?
+}
+
 # One line and status 2 for a wrong command line.
 refuses_bad_arguments() {
     run=$scratch/${FUNCNAME[0]}
@@ -337,7 +358,7 @@ refuses_bad_arguments() {
 
 launcher=''
 command=()
-cases=(refuses_bad_arguments restarts_only_crashes restarts_the_killed
+cases=(refuses_bad_arguments full_logs_move_aside restarts_only_crashes restarts_the_killed
     ends_with_the_learner reports_the_last_actor_refused
     goes_on_with_another_actor refuses_a_missing_program stops_in_order
     kills_the_deaf second_signal_kills nobody_else_holds_the_lifeline

@@ -106,6 +106,7 @@ static void on_learner(struct link_server *server,
         break;
     case WIRE_HEARTBEAT:
         h->heartbeats++;
+        h->counters = m->heartbeat.counters;
         reply.type = WIRE_HEARTBEAT;
         reply.heartbeat.topology_version = h->topology_version;
         actor_house_answer(h, &reply);
@@ -240,7 +241,7 @@ void actor_house_play(struct actor_house *h) {
     snprintf(h->folder, sizeof(h->folder), "/tmp/test-actor-XXXXXX");
     assert_non_null(mkdtemp(h->folder));
     snprintf(h->join, sizeof(h->join), "ipc://%s/learner", h->folder);
-    snprintf(h->acks, sizeof(h->acks), "%s/acks", h->folder);
+    snprintf(h->ledger, sizeof(h->ledger), "%s/ledger", h->folder);
     config_defaults(&h->config);
     h->config.lockstep = h->lockstep;
     h->config.resend_after = 0.15;
@@ -251,7 +252,8 @@ void actor_house_play(struct actor_house *h) {
 
     struct config child = h->config;
     snprintf(child.join, sizeof(child.join), "%s", h->join);
-    snprintf(child.ack_log, sizeof(child.ack_log), "%s", h->acks);
+    snprintf(child.ledger, sizeof(child.ledger), "%s", h->ledger);
+    child.on_full = h->on_full;
     snprintf(child.name, sizeof(child.name), "actor-0");
     h->child = fork();
     if (h->child == 0) {
@@ -281,22 +283,38 @@ void actor_house_play(struct actor_house *h) {
     assert_int_equal(h->over_window, 0);
 }
 
+/* Of the ledger's files, that of this kind. */
+static void ledger_file(const struct actor_house *h, const char *kind,
+                        char path[256]) {
+    snprintf(path, 256, "%s/actor-0-%016" PRIx64 ".%s", h->ledger, h->epoch,
+             kind);
+}
+
 uint64_t actor_house_count_acks(const struct actor_house *h) {
-    FILE *file = fopen(h->acks, "r");
+    char path[256];
+    ledger_file(h, "acked", path);
+    FILE *file = fopen(path, "r");
     assert_non_null(file);
-    uint64_t rank, epoch, seq, rows, n = 0;
-    while (fscanf(file, "%" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, &rank,
-                  &epoch, &seq, &rows) == 4) {
-        assert_true(rank == 3 && epoch == h->epoch && seq < MOST && rows > 0);
+    uint64_t epoch, seq, shard, incarnation, n = 0;
+    while (fscanf(file,
+                  "acked %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 "\n",
+                  &epoch, &seq, &shard, &incarnation) == 4) {
+        assert_true(epoch == h->epoch && seq < MOST && shard < SHARDS);
         assert_true(h->stored[seq]);
         n++;
     }
+    assert_int_equal(fgetc(file), EOF);
     fclose(file);
     return n;
 }
 
 void actor_house_free(struct actor_house *h) {
-    unlink(h->acks);
+    char path[256];
+    ledger_file(h, "acked", path);
+    unlink(path);
+    ledger_file(h, "sent", path);
+    unlink(path);
+    rmdir(h->ledger);
     rmdir(h->folder);
     free(h);
 }

@@ -30,20 +30,23 @@ struct actor_house {
     void (*on_tick)(struct actor_house *house);
     uint64_t until; /* batches stored, then Stop; 0: the case ends */
     bool lockstep;
+    int on_full; /* enum config_on_full */
 
     /* what happened */
     bool episodes_in_order, ended;
     unsigned hellos, readies, pulls, heartbeats, stage;
+    struct wire_counters counters; /* of the last heartbeat */
     uint64_t episodes_next, episodes;
     uint64_t epoch, highest, now_ms, sum[MOST];
     unsigned char stored[MOST];
     uint64_t stored_n, repeats, changed, over_window;
     float boldest[4]; /* of a stage: largest |action| made in it */
+    uint64_t steps_then, dropped_then;
     uint64_t answered_then[SHARDS]; /* when the scenario's change was made */
     int status;
 
     pid_t child;
-    char folder[64], join[96], acks[96];
+    char folder[64], join[96], ledger[96];
     uv_loop_t loop;
     void *zmq;
     uv_timer_t tick;
@@ -71,7 +74,7 @@ void actor_house_push_topology(struct actor_house *h);
 /* Play the scenario to its end. */
 void actor_house_play(struct actor_house *h);
 
-/* Lines of the ack log, each of a batch that was stored. */
+/* Acknowledged batches in the ledger; each was sent first, and stored. */
 uint64_t actor_house_count_acks(const struct actor_house *h);
 
 /* Zeroed; the caller fills in the scenario. For actor_house_free(). */

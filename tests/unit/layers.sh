@@ -53,7 +53,7 @@ keep common_knows_no_sockets 'uv\.h|zmq\.h' '(actor|learner|proto|replay)/.*'
 
 # pure modules: no loop, no socket, neither directly nor through a header
 pure='common/.*|proto/(wire.*|allowed.*|complaint.*|route.*)|actor/(env|exploration|rollout|outbox|window)\.[ch]'
-pure+='|actor/tasks/.*\.[ch]|replay/(ring|ring_file|import|dedup)\.[ch]'
+pure+='|actor/tasks/.*\.[ch]|replay/(ring|ring_file|rings|import|audit|book|extract|dataset|npz|npz_write|dedup)\.[ch]'
 pure+='|learner/(soft_value|svgd|adam|critic|ddpg|limiter|algorithm[a-z_]*)\.[ch]'
 pure+='|learner/(network|origin|pool|schedule)\.[ch]'
 pure+='|learner/(registry|state|feed|hello_rate|checkpoint|progress|events|trainer|why|history)\.[ch]'

@@ -68,6 +68,73 @@ static void busy_shards_stop_the_actor(void **state) {
     actor_house_free(h);
 }
 
+/* Both shards say Busy to all; the counters of two heartbeats, then room. */
+static void heal_after_two_heartbeats(struct actor_house *h) {
+    if (h->stage == 0 && h->heartbeats >= 2) {
+        h->stage = 1;
+        h->steps_then = h->counters.steps;
+        h->dropped_then = h->counters.dropped;
+        h->heartbeats = 0;
+    } else if (h->stage == 1 && h->heartbeats >= 2) {
+        h->stage = 2;
+        h->until = h->stored_n + 200;
+        for (int i = 0; i < SHARDS; i++) {
+            h->shards[i].busy = false;
+            h->answered_then[i] = h->shards[i].answered;
+        }
+    }
+}
+
+/* on_full = drop: the window stays as it is, unchanged and within its span, the
+ * steps go on, what cannot be sent is counted; after the heal all that was sent
+ * is stored. */
+static void a_full_window_drops_when_told_to(void **state) {
+    (void)state;
+    struct actor_house *h = actor_house_new();
+    h->on_full = ON_FULL_DROP;
+    h->on_tick = heal_after_two_heartbeats;
+    for (int i = 0; i < SHARDS; i++) h->shards[i].busy = true;
+    actor_house_play(h);
+    assert_int_equal(h->status, EXIT_FINISHED);
+    assert_int_equal(h->stage, 2);
+    assert_true(h->dropped_then > 0);
+    /* more steps than window and stage hold */
+    assert_true(h->counters.steps >= h->steps_then + 2000);
+    assert_true(h->counters.dropped >= h->dropped_then + 1000);
+    assert_true(h->counters.steps >=
+                h->counters.acknowledged + h->counters.dropped);
+    for (uint64_t seq = 0; seq + h->config.window < h->highest; seq++)
+        assert_true(h->stored[seq]);
+    assert_true(actor_house_count_acks(h) + h->config.window >= h->stored_n);
+    actor_house_free(h);
+}
+
+/* Told to pause, which is the default, it does not step into a full window. */
+static void a_full_window_pauses_by_default(void **state) {
+    (void)state;
+    struct actor_house *h = actor_house_new();
+    h->on_tick = heal_after_two_heartbeats;
+    for (int i = 0; i < SHARDS; i++) h->shards[i].busy = true;
+    actor_house_play(h);
+    assert_int_equal(h->status, EXIT_FINISHED);
+    assert_int_equal(h->stage, 2);
+    assert_int_equal(h->counters.dropped, 0);
+    assert_true(h->steps_then > 0 && h->steps_then <= 16 * 32 + 40);
+    actor_house_free(h);
+}
+
+/* A round that lost rows is none: status 2 in words. */
+static void lockstep_refuses_to_drop(void **state) {
+    (void)state;
+    struct actor_house *h = actor_house_new();
+    h->lockstep = true;
+    h->on_full = ON_FULL_DROP;
+    actor_house_play(h);
+    assert_int_equal(h->status, EXIT_REFUSED);
+    assert_int_equal(h->readies, 0);
+    actor_house_free(h);
+}
+
 static void kill_a_shard(struct actor_house *h) {
     if (h->stage == 0 && h->stored_n > 50) {
         h->stage = 1;
@@ -259,6 +326,9 @@ int main(void) {
         cmocka_unit_test(a_plain_run_ends_well),
         cmocka_unit_test(lost_messages_are_asked_again),
         cmocka_unit_test(busy_shards_stop_the_actor),
+        cmocka_unit_test(a_full_window_drops_when_told_to),
+        cmocka_unit_test(a_full_window_pauses_by_default),
+        cmocka_unit_test(lockstep_refuses_to_drop),
         cmocka_unit_test(batches_move_only_from_a_dead_shard),
         cmocka_unit_test(a_new_incarnation_is_asked_at_once),
         cmocka_unit_test(a_new_learner_is_greeted_again),

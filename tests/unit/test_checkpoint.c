@@ -81,7 +81,7 @@ static void what_is_written_reads_back(void **state) {
     (void)state;
     write_one(2, 700, 3);
     struct checkpoint *back;
-    assert_int_equal(checkpoint_newest(&back, run), 0);
+    assert_int_equal(checkpoint_newest(&back, run, NULL, NULL), 0);
     assert_string_equal(back->task, "multigoal");
     assert_int_equal(back->S, 2);
     assert_int_equal(back->units, 128);
@@ -126,7 +126,7 @@ static void only_the_newest_are_kept(void **state) {
     file_path(path, sizeof(path), 1, 1000);
     assert_int_equal(access(path, F_OK), 0);
     struct checkpoint *back;
-    assert_int_equal(checkpoint_newest(&back, run), 0);
+    assert_int_equal(checkpoint_newest(&back, run, NULL, NULL), 0);
     assert_int_equal(back->counters.updates, 960);
     checkpoint_free(back);
 }
@@ -178,19 +178,94 @@ static void a_damaged_one_gives_way_to_an_older(void **state) {
     file_path(path, sizeof(path), 1, 200);
     assert_int_equal(truncate(path, 300), 0);
     struct checkpoint *back;
-    assert_int_equal(checkpoint_newest(&back, run), 0);
+    assert_int_equal(checkpoint_newest(&back, run, NULL, NULL), 0);
     assert_int_equal(back->counters.updates, 100);
     checkpoint_free(back);
     file_path(path, sizeof(path), 1, 100);
     assert_int_equal(truncate(path, 0), 0);
-    assert_int_equal(checkpoint_newest(&back, run), -EBADMSG);
+    assert_int_equal(checkpoint_newest(&back, run, NULL, NULL), -EBADMSG);
+}
+
+/* Write data in the place of the newest of two. */
+static void spoil_newest(const char *data, size_t n) {
+    char path[256];
+    file_path(path, sizeof(path), 1, 200);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(data, 1, n, file), n);
+    fclose(file);
+}
+
+static uint64_t updates_of_newest(void) {
+    struct checkpoint *back = NULL;
+    assert_int_equal(checkpoint_newest(&back, run, NULL, NULL), 0);
+    const uint64_t updates = back->counters.updates;
+    checkpoint_free(back);
+    return updates;
+}
+
+/* Cut at every byte, or one bit of it another one, it gives way: but for the
+ * word that says that there is a checksum, without which nothing else is wrong.
+ */
+static void any_damage_gives_way_to_an_older(void **state) {
+    (void)state;
+    enum { MOST = 65536 };
+    static char data[MOST];
+    char path[256];
+    write_one(1, 100, 3);
+    write_one(1, 200, 3);
+    file_path(path, sizeof(path), 1, 200);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    const size_t n = fread(data, 1, MOST, file);
+    fclose(file);
+    assert_true(n > 500 && n < MOST);
+    const char *word = memmem(data, n, "\"checksum\"", 10);
+    assert_non_null(word);
+    const size_t from = (size_t)(word - data), to = from + 13;
+    for (size_t i = 0; i < n; i++) {
+        spoil_newest(data, i);
+        assert_int_equal(updates_of_newest(), 100);
+        data[i] ^= 1;
+        spoil_newest(data, n);
+        data[i] ^= 1;
+        if (i < from || i >= to) assert_int_equal(updates_of_newest(), 100);
+    }
+    spoil_newest(data, n);
+    assert_int_equal(updates_of_newest(), 200);
+}
+
+static int fits_below(const struct checkpoint *checkpoint, const void *data,
+                      char *why, size_t n) {
+    const uint64_t *limit = data;
+    snprintf(why, n, "no tensor x");
+    return checkpoint->counters.updates < *limit ? 0 : -EINVAL;
+}
+
+/* Whole, but without what the learner needs, it gives way too; when none fits,
+ * the newest is for the learner to refuse. */
+static void an_unfit_one_gives_way_to_an_older(void **state) {
+    (void)state;
+    const struct {
+        uint64_t limit, updates;
+    } cases[] = {{1000, 300}, {300, 200}, {200, 100}, {50, 300}};
+    write_one(1, 100, 3);
+    write_one(1, 200, 3);
+    write_one(1, 300, 3);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct checkpoint *back;
+        assert_int_equal(
+            checkpoint_newest(&back, run, fits_below, &cases[i].limit), 0);
+        assert_int_equal(back->counters.updates, cases[i].updates);
+        checkpoint_free(back);
+    }
 }
 
 /* No file is not an error of the disk. */
 static void none_at_all_is_said(void **state) {
     (void)state;
     struct checkpoint *back;
-    assert_int_equal(checkpoint_newest(&back, run), -ENOENT);
+    assert_int_equal(checkpoint_newest(&back, run, NULL, NULL), -ENOENT);
 }
 
 /* A file of tensors that is no checkpoint names what is missing. */
@@ -216,6 +291,8 @@ int main(void) {
         CASE(the_first_past_each_multiple_is_kept_for_good),
         CASE(a_multiple_passed_again_is_kept_once),
         CASE(a_damaged_one_gives_way_to_an_older),
+        CASE(any_damage_gives_way_to_an_older),
+        CASE(an_unfit_one_gives_way_to_an_older),
         CASE(none_at_all_is_said),
         CASE(another_file_is_refused_in_words),
     };

@@ -25,10 +25,25 @@ static void checksum_is_the_same_by_table(void **state) {
     }
 }
 
+/* Four at once are four one by one. */
+static void four_checksums_are_those_of_each(void **state) {
+    (void)state;
+    float noise[4][64];
+    test_fill_normal(noise[0], 4 * 64, 5);
+    for (size_t n = 0; n <= sizeof noise[0]; n++) {
+        const void *const data[4] = {noise[2], noise[0], noise[3], noise[1]};
+        uint32_t sums[4];
+        crc32c_four(data, n, sums);
+        for (int i = 0; i < 4; i++)
+            assert_int_equal(sums[i], crc32c_table(data[i], n));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(checksum_is_castagnoli),
         cmocka_unit_test(checksum_is_the_same_by_table),
+        cmocka_unit_test(four_checksums_are_those_of_each),
     };
     return cmocka_run_group_tests(cases, NULL, NULL);
 }

@@ -68,7 +68,7 @@ static void table_agrees_with_a_list(void **state) {
             }
         } else if (rows[pair] > 0) {
             while (rows[pair] > 0) {
-                dedup_drop(&dedup, actor, epoch);
+                dedup_drop(&dedup, actor, epoch, 1);
                 rows[pair]--;
             }
             alive--;
@@ -81,8 +81,24 @@ static void table_agrees_with_a_list(void **state) {
     dedup_finish(&dedup);
 }
 
+/* Many rows go at once as one by one; more than there were are all. */
+static void rows_go_together(void **state) {
+    (void)state;
+    struct dedup dedup;
+    assert_int_equal(dedup_init(&dedup), 0);
+    assert_int_equal(dedup_add(&dedup, 1, 2, 32), 0);
+    dedup_mark(&dedup, 1, 2, 7);
+    dedup_drop(&dedup, 1, 2, 31);
+    assert_int_equal(dedup_check(&dedup, 1, 2, 7), DEDUP_DUPLICATE);
+    dedup_drop(&dedup, 1, 2, 5);
+    assert_int_equal(dedup_check(&dedup, 1, 2, 7), DEDUP_NEW);
+    assert_int_equal(dedup.used, 0);
+    dedup_finish(&dedup);
+}
+
 int main(void) {
     const struct CMUnitTest cases[] = {
+        cmocka_unit_test(rows_go_together),
         cmocka_unit_test(mask_covers_64_seqs),
         cmocka_unit_test(seqs_reach_the_largest_number),
         cmocka_unit_test(table_agrees_with_a_list),

@@ -11,6 +11,7 @@ static struct feed feed;
 static struct rng rng;
 static struct feed_ask asks[ASKS];
 static size_t n_asks;
+static uint64_t clock_us; /* when answers come */
 
 static void on_ask(void *data, const struct feed_ask *ask) {
     (void)data;
@@ -22,6 +23,7 @@ static int set_up(void **state) {
     (void)state;
     rng_init(&rng, 5, RNG_TEST, 0, 0, 0);
     n_asks = 0;
+    clock_us = 0;
     int rc = feed_init(&feed, SLOTS, MINIBATCH, S, A);
     feed.rng = &rng;
     feed.ask = on_ask;
@@ -47,7 +49,7 @@ static int answer_as(const struct feed_ask *ask, uint64_t key, size_t n) {
     memset(rows.version, 0, n * sizeof(uint64_t));
     const struct wire_minibatch message = {
         .id = ask->id, .part = ask->part, .rows = rows, .size = 100};
-    int rc = feed_answer(&feed, key, &message);
+    int rc = feed_answer(&feed, key, &message, clock_us);
     batch_finish(&rows);
     return rc;
 }
@@ -80,6 +82,7 @@ static void shares_are_multinomial_in_the_sizes(void **state) {
     double first = 0.0, rows = 0.0, squares = 0.0, batches = 0.0;
     for (int round = 0; round < 500; round++) {
         n_asks = 0;
+        clock_us = 0;
         feed_fill(&feed, sources, 2, 0);
         for (size_t i = 0; i < n_asks; i++) {
             if (asks[i].key == 0) {
@@ -124,6 +127,28 @@ static void complete_when_every_part_is_there(void **state) {
                                                       : asks[2 * i + 1].n);
     }
     assert_null(feed_take(&feed));
+}
+
+/* A minibatch took from its first question to its last answer, also where a
+ * part was asked again. */
+static void latency_is_from_first_asked_to_complete(void **state) {
+    (void)state;
+    const struct feed_source sources[] = {{7, 1000}, {9, 1000}};
+    feed_fill(&feed, sources, 2, 1000);
+    clock_us = 1003;
+    assert_int_equal(answer(&asks[0]), 0);
+    assert_int_equal(feed.latency.n, 0);
+    clock_us = 1005;
+    assert_int_equal(answer(&asks[1]), 0);
+    assert_int_equal(feed.latency.n, 1);
+    assert_int_equal(histogram_quantile(&feed.latency, 1.0), 5);
+    assert_int_equal(answer(&asks[2]), 0);
+    feed_expire(&feed, sources, 2, 1500, 500);
+    clock_us = 2000;
+    for (size_t i = 3; i < n_asks; i++) answer(&asks[i]);
+    assert_int_equal(feed.latency.n, SLOTS);
+    assert_int_equal(histogram_quantile(&feed.latency, 1.0),
+                     histogram_top(histogram_bucket(1000)));
 }
 
 /* Twice, from another shard, of another minibatch: dropped and counted. */
@@ -217,9 +242,11 @@ static void endless_redrawing_stays_in_bounds(void **state) {
     for (int round = 0; round < 2000; round++) {
         now += 500;
         n_asks = 0;
+        clock_us = 0;
         feed_expire(&feed, both, 3, now, 500);
     }
     n_asks = 0;
+    clock_us = 0;
     feed_expire(&feed, both, 3, now + 500, 500);
     for (size_t i = 0; i < n_asks; i++) (void)answer(&asks[i]);
     for (size_t i = 0; i < SLOTS; i++) {
@@ -235,6 +262,7 @@ int main(void) {
         CASE(the_parts_of_a_minibatch_add_up),
         CASE(shares_are_multinomial_in_the_sizes),
         CASE(complete_when_every_part_is_there),
+        CASE(latency_is_from_first_asked_to_complete),
         CASE(what_is_not_awaited_is_dropped),
         CASE(a_short_answer_is_refused),
         CASE(a_late_part_is_redrawn_from_the_others),

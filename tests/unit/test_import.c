@@ -1,4 +1,5 @@
-/* Rows of other runs' rings in a ring of ours: all, equal, once, or refused. */
+/* Rows of other runs' rings and of files in a ring of ours: all, equal, once,
+ * or refused. */
 
 #include <errno.h>
 #include <signal.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/rng.h"
+#include "replay/extract.h"
 #include "replay/import.h"
 #include "tests/unit/test.h"
 
@@ -42,7 +44,8 @@ static void fill(struct batch *batch, uint64_t x, size_t n) {
             batch->s[i * S + k] = f + 0.25f * (float)k;
             batch->next[i * S + k] = -f - 0.25f * (float)k;
         }
-        for (size_t k = 0; k < A; k++) batch->a[i * A + k] = f / (float)(k + 2);
+        for (size_t k = 0; k < A; k++)
+            batch->a[i * A + k] = f / (float)((k + 2) * MOST_ROWS);
         batch->r[i] = f;
         batch->flags[i] = (uint8_t)((x + i) % 3);
         batch->version[i] = (x + i) << 40 | 5;
@@ -105,11 +108,11 @@ static void open_ours(struct ring *ring, const struct import_place *where) {
 }
 
 /* What the shard does, in one go. Returns 0 or the error, in why. */
-static int import_all(const char *names, const struct import_place *where,
-                      struct import *figures) {
+static int import_named(const char *from, const struct import_place *where,
+                        struct import *figures) {
     struct import import;
     struct ring ring;
-    int rc = import_open(&import, runs(names), where, why, sizeof why);
+    int rc = import_open(&import, from, where, why, sizeof why);
     if (rc != 0) return rc;
     open_ours(&ring, where);
     rc = import_begin(&import, &ring, why, sizeof why);
@@ -121,8 +124,15 @@ static int import_all(const char *names, const struct import_place *where,
     return rc;
 }
 
-/* How often each x is in our ring; each row must be what fill() makes of it. */
-static void count(const struct import_place *where, unsigned times[MOST_ROWS]) {
+static int import_all(const char *names, const struct import_place *where,
+                      struct import *figures) {
+    return import_named(runs(names), where, figures);
+}
+
+/* How often each x is in our ring; each row must be what fill() makes of it,
+ * with its version or, as a file's, with none. */
+static void count_rows(const struct import_place *where,
+                       unsigned times[MOST_ROWS], bool versions) {
     struct ring ring;
     struct batch got, want;
     struct ring_row row;
@@ -138,12 +148,16 @@ static void count(const struct import_place *where, unsigned times[MOST_ROWS]) {
         assert_memory_equal(got.a, want.a, sizeof(float) * A);
         assert_memory_equal(got.next, want.next, sizeof(float) * S);
         assert_int_equal(got.flags[0], want.flags[0]);
-        assert_int_equal(got.version[0], want.version[0]);
+        assert_int_equal(got.version[0], versions ? want.version[0] : 0);
         times[(size_t)got.r[0]]++;
     }
     batch_finish(&got);
     batch_finish(&want);
     ring_close(&ring);
+}
+
+static void count(const struct import_place *where, unsigned times[MOST_ROWS]) {
+    count_rows(where, times, true);
 }
 
 /* Exactly these x, once each. */
@@ -219,6 +233,54 @@ static void shards_share_the_rows_evenly(void **state) {
         count(&where, times);
     }
     assert_once(times, 0, 2200);
+}
+
+/* What export makes of a run is taken as any file: all rows, over two shards,
+ * once, however often it is imported. */
+static void rows_of_a_file_arrive_once(void **state) {
+    (void)state;
+    unsigned times[MOST_ROWS] = {0};
+    struct extract extract;
+    char run[96], from[128];
+    make_source("a", 0, 1, 2000, 0, 1500);
+    snprintf(run, sizeof run, "%s/a", folder);
+    snprintf(from, sizeof from, "%s/a.npz", folder);
+    assert_int_equal(extract_open(&extract, run, from, why, sizeof why), 0);
+    while (!extract_done(&extract)) extract_step(&extract);
+    assert_int_equal(extract_finish(&extract, why, sizeof why), 0);
+    for (uint64_t i = 0; i < 4; i++) {
+        const struct import_place where = place(MOST_ROWS, 2, i % 2);
+        struct import figures;
+        int rc = import_named(from, &where, &figures);
+        if (rc != 0) fail_msg("%s", why);
+        assert_int_equal(figures.total, 750);
+        assert_int_equal(figures.copied, i < 2 ? 750 : 0);
+        if (i < 2) count_rows(&where, times, false);
+    }
+    assert_once(times, 0, 1500);
+}
+
+/* A file of another task, the same one twice, or none. */
+static void what_is_wrong_with_a_file_is_said(void **state) {
+    (void)state;
+    struct import_place where = place(MOST_ROWS, 1, 0);
+    struct extract extract;
+    char run[96], from[128], twice[260];
+    make_source("a", 0, 1, 2000, 0, 15);
+    snprintf(run, sizeof run, "%s/a", folder);
+    snprintf(from, sizeof from, "%s/a.npz", folder);
+    snprintf(twice, sizeof twice, "%s:%s", from, from);
+    assert_int_equal(import_named(from, &where, NULL), -ENOENT);
+    assert_non_null(strstr(why, "a.npz: No such file"));
+    assert_int_equal(extract_open(&extract, run, from, why, sizeof why), 0);
+    while (!extract_done(&extract)) extract_step(&extract);
+    assert_int_equal(extract_finish(&extract, why, sizeof why), 0);
+    assert_int_equal(import_named(twice, &where, NULL), -EINVAL);
+    assert_non_null(strstr(why, "hold the same rows"));
+    where.spec.A = 3;
+    assert_int_equal(import_named(from, &where, NULL), -EINVAL);
+    assert_non_null(strstr(why, "observations of 3 and actions of 2, this run "
+                                "3 and 3"));
 }
 
 /* Copy until killed, after so many blocks by ourselves. */
@@ -324,7 +386,7 @@ static void what_does_not_fit_is_refused(void **state) {
     assert_int_equal(import_all("o", &where, NULL), -EINVAL);
     assert_non_null(strstr(why, "of this run itself"));
     assert_int_equal(import_all("aa", &where, NULL), -EINVAL);
-    assert_non_null(strstr(why, "are the same ring"));
+    assert_non_null(strstr(why, "hold the same rows"));
     where.spec.S = 8;
     assert_int_equal(import_all("a", &where, NULL), -EINVAL);
     assert_non_null(strstr(why, "observations of 3 and actions of 2, this run "
@@ -387,6 +449,8 @@ int main(void) {
         CASE(imported_twice_is_stored_once),
         CASE(another_run_is_added),
         CASE(shards_share_the_rows_evenly),
+        CASE(rows_of_a_file_arrive_once),
+        CASE(what_is_wrong_with_a_file_is_said),
         CASE(killed_half_way_it_completes),
         CASE(a_batch_cut_off_is_copied_again),
         CASE(what_does_not_fit_is_refused),

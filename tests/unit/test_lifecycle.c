@@ -1,4 +1,7 @@
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -51,6 +54,17 @@ static void signals_stop_a_program(void **state) {
     }
 }
 
+/* Told again while it puts its things in order, it goes on with that. */
+static void a_late_signal_kills_nobody(void **state) {
+    (void)state;
+    struct program p;
+    start(&p, -1);
+    raise(SIGTERM);
+    run_and_close(&p);
+    raise(SIGTERM);
+    raise(SIGINT);
+}
+
 /* The launcher's death, even by kill -9, closes the lifeline. */
 static void the_end_of_the_lifeline_stops_a_program(void **state) {
     (void)state;
@@ -86,12 +100,55 @@ static void the_limit_of_open_files_is_raised(void **state) {
     assert_true(raised == limit.rlim_cur && limit.rlim_cur == limit.rlim_max);
 }
 
+static long rss_anon_kib(void) {
+    char line[128];
+    long kib = -1;
+    FILE *file = fopen("/proc/self/status", "re");
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file) != NULL)
+        (void)sscanf(line, "RssAnon: %ld", &kib);
+    fclose(file);
+    return kib;
+}
+
+/* What ZeroMQ's thread takes for 100 connections, as it does. */
+static void take_blocks(void *kept) {
+    void **blocks = kept;
+    for (int i = 0; i < 400; i++) {
+        blocks[i] = malloc(16400);
+        memset(blocks[i], 1, 16400);
+    }
+}
+
+/* What was reserved serves every thread: nothing grows any more. */
+static void reserved_memory_is_there_already(void **state) {
+    (void)state;
+#ifdef __SANITIZE_ADDRESS__
+    skip(); /* it brings a heap of its own */
+#endif
+    static void *blocks[400];
+    uv_thread_t thread;
+    lifecycle_one_heap();
+    long before = rss_anon_kib();
+    assert_int_equal(lifecycle_reserve(100), 0);
+    long reserved = rss_anon_kib();
+    assert_true(reserved - before >= 400 * 16400 / 1024);
+    assert_int_equal(uv_thread_create(&thread, take_blocks, blocks), 0);
+    uv_thread_join(&thread);
+    assert_true(rss_anon_kib() - reserved < 256);
+    for (int i = 0; i < 400; i++) free(blocks[i]);
+    assert_int_equal(lifecycle_reserve(100), 0); /* again takes no more */
+    assert_true(rss_anon_kib() - reserved < 256);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(signals_stop_a_program),
+        cmocka_unit_test(a_late_signal_kills_nobody),
         cmocka_unit_test(the_end_of_the_lifeline_stops_a_program),
         cmocka_unit_test(a_missing_lifeline_is_an_error),
         cmocka_unit_test(the_limit_of_open_files_is_raised),
+        cmocka_unit_test(reserved_memory_is_there_already),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "actor/hash.h"
+#include "common/hash.h"
 #include "actor/tasks/mjcf.h"
 #include "tests/unit/test.h"
 

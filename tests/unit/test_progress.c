@@ -1,6 +1,8 @@
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "learner/progress.h"
@@ -185,6 +187,41 @@ static void the_line_tells_the_nearest_limit(void **state) {
     assert_null(strstr(text, "left"));
 }
 
+static size_t commas_of(const char *text) {
+    size_t commas = 0;
+    for (; *text != '\0'; text++) commas += *text == ',';
+    return commas;
+}
+
+/* The file may not grow, as on a full disk, for longer than any buffer lasts:
+ * those rows are lost, the next ones are whole. */
+static void a_full_disk_costs_rows_and_garbles_none(void **state) {
+    (void)state;
+    struct rlimit was, full;
+    start(0, 0);
+    row(1.0, 1, 100);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+    full = was;
+    signal(SIGXFSZ, SIG_IGN);
+    for (int room = 0; room < 60; room += 7) { // also in the midst of a row
+        FILE *in = fopen(path, "r");
+        fseek(in, 0, SEEK_END);
+        full.rlim_cur = (rlim_t)(ftell(in) + room);
+        fclose(in);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+        for (int i = 0; i < 300; i++) row(2.0, 2, 200);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+        row(3.0, 3, 300);
+    }
+    const size_t fields = commas_of(line(0)); // the header
+    for (int i = 1; i < 400; i++) {
+        const char *text = line(i);
+        const size_t commas = commas_of(text);
+        if (*text != '\0' && commas != fields)
+            fail_msg("line %d has %zu commas: %s", i, commas, text);
+    }
+}
+
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -194,6 +231,7 @@ int main(void) {
         CASE(the_mean_return_forgets_old_episodes),
         CASE(rows_are_events),
         CASE(the_line_tells_the_nearest_limit),
+        CASE(a_full_disk_costs_rows_and_garbles_none),
     };
 #undef CASE
     return cmocka_run_group_tests_name("progress", tests, NULL, NULL);

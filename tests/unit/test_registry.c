@@ -420,6 +420,40 @@ static void a_damaged_state_is_refused(void **state) {
     }
 }
 
+/* Cut anywhere, or one bit of it another one: never taken for the truth. */
+static void an_altered_state_is_refused(void **state) {
+    (void)state;
+    struct limiter *limiter = calloc(1, sizeof(*limiter));
+    const struct limiter_settings settings = {
+        .ratio = 1, .slack = 1, .minibatch = 1};
+    const struct state from = {.run = 5, .generation = 70, .task = "t"};
+    struct registry_peer *peer;
+    hello("actor-0", 1, WIRE_ACTOR, 0, &peer);
+    limiter_init(limiter, &settings);
+    limiter_report(limiter, 0x77, 12345, 100, 1000);
+    size_t len;
+    char *text = state_print(&from, &registry, limiter, &len);
+    for (size_t i = 0; i < 2 * len; i++) {
+        struct registry other;
+        struct state to;
+        char why[256] = "", *copy = strdup(text);
+        if (i < len)
+            copy[i] = '\0';
+        else
+            copy[i - len] ^= 4;
+        limiter_init(limiter, &settings);
+        assert_int_equal(registry_init(&other, 1), 0);
+        assert_int_equal(
+            state_parse(&to, copy, &other, limiter, why, sizeof(why)),
+            -EBADMSG);
+        assert_true(why[0] != '\0');
+        registry_finish(&other);
+        free(copy);
+    }
+    free(text);
+    free(limiter);
+}
+
 /* The first actor fixes shape and model; another one is told both hashes. */
 static void the_first_actor_fixes_the_task(void **state) {
     (void)state;
@@ -468,6 +502,7 @@ int main(void) {
         CASE(an_old_state_has_no_roles),
         CASE(the_state_reads_back),
         CASE(a_damaged_state_is_refused),
+        CASE(an_altered_state_is_refused),
         CASE(the_first_actor_fixes_the_task),
         CASE(a_known_shape_still_learns_its_model),
     };

@@ -383,6 +383,8 @@ static void any_bytes_are_read_or_refused(void **state) {
     snapshot_finish(&snapshot);
     const size_t n = slurp(run->file, bytes, sizeof(bytes));
     assert_true(n < sizeof(bytes) - 1);
+    // else the checksum alone would judge
+    *(char *)memmem(bytes, n, "checksum", 8) = 'C';
     rng_init(&rng, 5, RNG_TEST, 0, 0, 0);
     size_t read = 0, not_read = 0;
     for (int i = 0; i < 3000; i++) {

@@ -197,7 +197,36 @@ static void cut_files_are_refused(void **state) {
     assert_int_equal(tensors_read(&tensors, path, why, sizeof(why)), -EBADMSG);
 }
 
-/* Any byte of the header may be wrong: an error or other names, no crash. */
+/* A byte of the header or the data that is another one is found out. */
+static void an_altered_byte_is_refused(void **state) {
+    (void)state;
+    char bytes[2048];
+    struct tensors tensors;
+    write_sample();
+    FILE *file = fopen(path, "r+");
+    assert_non_null(file);
+    const size_t n = fread(bytes, 1, sizeof(bytes), file);
+    const char *word = memmem(bytes, n, "\"checksum\"", 10);
+    assert_non_null(word);
+    for (size_t i = 0; i < n; i++) {
+        const char wrong = (char)(bytes[i] ^ 1);
+        if (i >= (size_t)(word - bytes) && i < (size_t)(word - bytes) + 13)
+            continue; // without the word there is no checksum, and no harm
+        fseek(file, (long)i, SEEK_SET);
+        fwrite(&wrong, 1, 1, file);
+        fflush(file);
+        if (tensors_read(&tensors, path, why, sizeof(why)) != -EBADMSG)
+            fail_msg("byte %zu was taken", i);
+        fseek(file, (long)i, SEEK_SET);
+        fwrite(&bytes[i], 1, 1, file);
+    }
+    fclose(file);
+    assert_int_equal(tensors_read(&tensors, path, why, sizeof(why)), 0);
+    tensors_finish(&tensors);
+}
+
+/* Without a checksum, as other programs write, any byte of the header may be
+ * wrong: an error or other names, no crash. */
 static void flipped_bytes_never_crash(void **state) {
     (void)state;
     char bytes[2048];
@@ -205,6 +234,9 @@ static void flipped_bytes_never_crash(void **state) {
     FILE *file = fopen(path, "r+");
     assert_non_null(file);
     const size_t n = fread(bytes, 1, sizeof(bytes), file);
+    *(char *)memmem(bytes, n, "checksum", 8) = 'C';
+    rewind(file);
+    fwrite(bytes, 1, n, file);
     for (size_t i = 0; i < n; i++) {
         static const char flips[] = {1, 16, 127, '"', '9'};
         for (size_t f = 0; f < sizeof(flips); f++) {
@@ -269,6 +301,7 @@ int main(void) {
         cmocka_unit_test(files_of_others_read),
         cmocka_unit_test(lies_are_refused),
         cmocka_unit_test(cut_files_are_refused),
+        cmocka_unit_test(an_altered_byte_is_refused),
         cmocka_unit_test(flipped_bytes_never_crash),
         cmocka_unit_test(deep_headers_are_refused),
         cmocka_unit_test(missing_files_are_named),

@@ -289,6 +289,26 @@ static void what_does_not_fit_is_refused(void **state) {
     checkpoint_free(other);
 }
 
+/* Any tensor that a checkpoint lacks is missed before it is gone on from. */
+static void a_missing_tensor_is_named(void **state) {
+    (void)state;
+    const struct config config = training_config();
+    struct checkpoint *whole = source_of("seed=7");
+    whole->S = S, whole->A = A;
+    char why[256] = "", want[96];
+    assert_int_equal(trainer_check(&config, whole, why, sizeof(why)), 0);
+    for (size_t i = 0; i < whole->tensors.n; i++) {
+        char *name = whole->tensors.entries[i].name;
+        snprintf(want, sizeof(want), "no tensor %s ", name);
+        name[0] ^= 1;
+        assert_int_equal(trainer_check(&config, whole, why, sizeof(why)),
+                         -EINVAL);
+        name[0] ^= 1;
+        assert_non_null(strstr(why, want));
+    }
+    checkpoint_free(whole);
+}
+
 /* After an update that is not finite nothing else runs; stopping is safe with
  * jobs and results left. */
 static void a_broken_update_ends_the_thread(void **state) {
@@ -324,6 +344,7 @@ int main(void) {
         cmocka_unit_test(a_composition_resumes_from_itself),
         cmocka_unit_test(another_runs_sampler_acts_first),
         cmocka_unit_test(what_does_not_fit_is_refused),
+        cmocka_unit_test(a_missing_tensor_is_named),
         cmocka_unit_test(a_broken_update_ends_the_thread),
     };
     return cmocka_run_group_tests_name("trainer", tests, NULL, NULL);

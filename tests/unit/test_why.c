@@ -111,7 +111,7 @@ static void the_next_step_is_named(void **unused) {
     slot.state = FEED_AWAITED;
     slot.n_parts = 1;
     slot.parts[0] = (struct feed_part){
-        .key = shard->rank, .asked_ms = 58500, .awaited = true};
+        .key = shard->rank, .asked_us = 58500000, .awaited = true};
     expect("shard-0 owes a part of a minibatch since 1.5 s");
 }
 

@@ -8,7 +8,8 @@ enum { S = 2, A = 1, ROWS = 3 };
 /* A batch of ROWS rows whose first observation is `mark`. */
 static void fill(struct batch *src, float mark) {
     src->n = ROWS;
-    for (size_t i = 0; i < (size_t)ROWS * S; i++) src->s[i] = src->next[i] = mark;
+    for (size_t i = 0; i < (size_t)ROWS * S; i++)
+        src->s[i] = src->next[i] = mark;
     for (size_t i = 0; i < ROWS; i++) {
         src->a[i] = src->r[i] = mark;
         src->flags[i] = 0;
@@ -99,6 +100,30 @@ static void only_the_oldest_of_a_shard_is_due(void **state) {
     assert_int_equal(due->seq, 0);
     window_sent(due, 5, 1, 2100);
     assert_null(window_due(&f.window, 5, 4099, 2000, 1000));
+    finish(&f);
+}
+
+/* After 2, 4, 8, 8 s; of another incarnation, after 2 s again. */
+static void a_slow_shard_is_asked_less_often(void **state) {
+    (void)state;
+    struct fixture f;
+    start(&f, 8);
+    uint64_t now = 0;
+    struct window_batch *batch = push(&f);
+    window_sent(batch, 0, 1, now);
+    const uint64_t waits[] = {2000, 4000, 8000, 8000};
+    for (size_t i = 0; i < 4; i++) {
+        now += waits[i];
+        assert_null(window_due(&f.window, 0, now - 1, 2000, 1000));
+        assert_ptr_equal(window_due(&f.window, 0, now, 2000, 1000), batch);
+        window_sent(batch, 0, 1, now);
+    }
+    window_sent(batch, 0, 2, now);
+    assert_non_null(window_due(&f.window, 0, now + 2000, 2000, 1000));
+    window_sent(batch, 0, 2, now);
+    window_busy(&f.window, 0, 0, now); /* it lives: from the beginning */
+    window_sent(batch, 0, 2, now);
+    assert_non_null(window_due(&f.window, 0, now + 2000, 2000, 1000));
     finish(&f);
 }
 
@@ -299,6 +324,7 @@ int main(void) {
         cmocka_unit_test(unknown_answers_are_ignored),
         cmocka_unit_test(a_resent_batch_is_unchanged),
         cmocka_unit_test(only_the_oldest_of_a_shard_is_due),
+        cmocka_unit_test(a_slow_shard_is_asked_less_often),
         cmocka_unit_test(busy_is_asked_again_sooner),
         cmocka_unit_test(a_late_busy_of_another_shard_is_ignored),
         cmocka_unit_test(a_dead_shard_gives_back_only_its_own),

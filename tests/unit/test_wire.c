@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +69,12 @@ static void assert_same_topology(const struct wire_topology *x,
     }
 }
 
+static void assert_same_latencies(const struct wire_latencies *x,
+                                  const struct wire_latencies *y) {
+    assert_int_equal(x->n, y->n);
+    assert_memory_equal(x->pairs, y->pairs, x->n * sizeof(uint32_t));
+}
+
 static void assert_same_episodes(const struct wire_episodes *x,
                                  const struct wire_episodes *y) {
     assert_true(x->epoch == y->epoch && x->first == y->first);
@@ -130,6 +137,12 @@ static void assert_same(const struct wire_message *x,
     case WIRE_EPISODES:
         assert_same_episodes(&x->episodes, &y->episodes);
         break;
+    case WIRE_HEARTBEAT:
+        assert_memory_equal(&x->heartbeat, &y->heartbeat,
+                            offsetof(struct wire_heartbeat, inserts));
+        assert_same_latencies(&x->heartbeat.inserts, &y->heartbeat.inserts);
+        assert_same_latencies(&x->heartbeat.pulls, &y->heartbeat.pulls);
+        break;
     case WIRE_STOP:
     case WIRE_STATUS_REPLY:
         assert_int_equal(x->text.len, y->text.len);
@@ -137,7 +150,6 @@ static void assert_same(const struct wire_message *x,
         break;
     default: /* no pointers: the largest plain body covers the others */
         assert_memory_equal(&x->refused, &y->refused, sizeof(x->refused));
-        assert_memory_equal(&x->heartbeat, &y->heartbeat, sizeof(x->heartbeat));
     }
 }
 
@@ -301,6 +313,20 @@ static void parameters_and_returns_are_finite(void **state) {
     m.episodes.n = 1;
     m.episodes.list = &episode;
     assert_int_equal(verdict(&m), -EDOM);
+}
+
+/* Latencies name buckets that there are, each once and in order. */
+static void latencies_are_buckets_in_order(void **state) {
+    (void)state;
+    const uint32_t wrong[2][2] = {{3u << 24 | 1, 240u << 24 | 1},
+                                  {9u << 24 | 1, 9u << 24 | 1}};
+    struct wire_message m = sample(WIRE_HEARTBEAT);
+    assert_int_equal(verdict(&m), 0);
+    for (size_t i = 0; i < 2; i++) {
+        m = sample(WIRE_HEARTBEAT);
+        m.heartbeat.pulls = (struct wire_latencies){wrong[i], 2};
+        assert_int_equal(verdict(&m), -EBADMSG);
+    }
 }
 
 /* Another protocol version is told as such, even where nothing else is known.
@@ -573,6 +599,7 @@ int main(void) {
         cmocka_unit_test(noise_is_refused),
         cmocka_unit_test(a_number_that_is_not_finite_is_told_apart),
         cmocka_unit_test(parameters_and_returns_are_finite),
+        cmocka_unit_test(latencies_are_buckets_in_order),
         cmocka_unit_test(another_version_is_told_apart),
         cmocka_unit_test(texts_hold_no_control_characters),
         cmocka_unit_test(values_out_of_range_are_refused),

@@ -1,0 +1,422 @@
+/*
+ * What one shard takes: a real softq-replay on loopback tcp stores batches of
+ * 256 rows (265 bytes each in a message, 312 in the ring) from two senders that
+ * keep a window of 16 unanswered, while a played learner draws minibatches of
+ * 64 rows at a given rate. Beside it what ZeroMQ alone carries: the same bytes
+ * from the same senders, received, answered and thrown away.
+ *
+ *   build/tests/bench/bench_shard [SECONDS [MINIBATCHES_A_SECOND [FOLDER...]]]
+ *
+ * FOLDER: where the ring lies, for one run each; /tmp and /dev/shm if none is
+ * given. Seconds above 10 include an msync.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <uv.h>
+#include <zmq.h>
+
+#include "common/config.h"
+#include "common/histogram.h"
+#include "common/log.h"
+#include "common/rng.h"
+#include "proto/lifecycle.h"
+#include "proto/link.h"
+
+enum {
+    S = 28,
+    A = 7,
+    ROWS = 256,
+    WINDOW = 16,
+    SENDERS = 2,
+    MINIBATCH = 64,
+    RUN = 77,
+    CAPACITY = 1000000,
+    MOST_SECONDS = 600
+};
+
+/* One sender's figures, in memory shared with its parent. */
+struct sent {
+    uint64_t rows;                              /* acknowledged */
+    double cpu;                                 /* s */
+    struct histogram all, second[MOST_SECONDS]; /* microseconds to Inserted */
+};
+
+static double clock_s(void) {
+    return 1e-9 * (double)uv_hrtime();
+}
+
+static void die(const char *what) {
+    fprintf(stderr, "bench_shard: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+static double cpu_of(const struct rusage *u) {
+    return (double)(u->ru_utime.tv_sec + u->ru_stime.tv_sec) +
+           1e-6 * (double)(u->ru_utime.tv_usec + u->ru_stime.tv_usec);
+}
+
+static double own_cpu(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return cpu_of(&usage);
+}
+
+/* Returns the child's CPU seconds. */
+static double await(pid_t pid) {
+    struct rusage usage;
+    if (wait4(pid, NULL, 0, &usage) != pid) die("wait");
+    return cpu_of(&usage);
+}
+
+static struct batch random_rows(void) {
+    struct batch rows;
+    struct rng rng;
+    rng_init(&rng, 1, RNG_TEST, 0, 0, 0);
+    if (batch_init(&rows, ROWS, S, A) != 0) die("rows");
+    rows.n = ROWS;
+    rng_fill_normal(&rng, rows.s, (size_t)ROWS * S);
+    rng_fill_normal(&rng, rows.a, (size_t)ROWS * A);
+    rng_fill_normal(&rng, rows.next, (size_t)ROWS * S);
+    rng_fill_normal(&rng, rows.r, ROWS);
+    memset(rows.flags, 0, ROWS);
+    for (size_t i = 0; i < ROWS; i++) rows.version[i] = i;
+    return rows;
+}
+
+/* ---- a sender ---- */
+
+struct sender {
+    uv_loop_t loop;
+    uv_timer_t end;
+    struct link_self self;
+    struct link_client client;
+    struct batch rows;
+    uint64_t rank, seq;
+    uint64_t sent_us[WINDOW];
+    double began;
+    struct sent *sent;
+};
+
+static void send_next(struct sender *s) {
+    const struct wire_message message = {
+        .type = WIRE_INSERT,
+        .insert = {.epoch = s->self.incarnation,
+                   .seq = s->seq,
+                   .rank = s->rank,
+                   .rows = s->rows}};
+    s->sent_us[s->seq++ % WINDOW] = uv_hrtime() / 1000;
+    if (link_client_send(&s->client, &message) != 0) die("send");
+}
+
+static void on_answer(struct link_client *client,
+                      const struct wire_message *message) {
+    struct sender *s = client->data;
+    if (message->type != WIRE_INSERTED) die(wire_type_name(message->type));
+    const uint64_t us =
+        uv_hrtime() / 1000 - s->sent_us[message->answer.seq % WINDOW];
+    const size_t second = (size_t)(clock_s() - s->began);
+    histogram_add(&s->sent->all, us);
+    if (second < MOST_SECONDS) histogram_add(&s->sent->second[second], us);
+    s->sent->rows += ROWS;
+    send_next(s);
+}
+
+static void on_end(uv_timer_t *timer) {
+    lifecycle_close_all(timer->loop);
+}
+
+static pid_t start_sender(const char *address, double seconds, size_t i,
+                          struct sent *sent) {
+    pid_t pid = fork();
+    if (pid != 0) return pid;
+    static struct sender s;
+    void *zmq = zmq_ctx_new();
+    s.sent = sent;
+    s.rank = i;
+    s.rows = random_rows();
+    uv_loop_init(&s.loop);
+    link_self_init(&s.self, "actor", i == 0 ? "sender-0" : "sender-1");
+    s.self.run = RUN;
+    s.client = (struct link_client){
+        .self = &s.self, .on_message = on_answer, .data = &s};
+    if (link_client_start(&s.client, &s.loop, zmq, address, WINDOW + 8) != 0)
+        die(address);
+    uv_timer_init(&s.loop, &s.end);
+    uv_timer_start(&s.end, on_end, (uint64_t)(1e3 * seconds), 0);
+    s.began = clock_s();
+    for (size_t k = 0; k < WINDOW; k++) send_next(&s);
+    uv_run(&s.loop, UV_RUN_DEFAULT);
+    sent->cpu = own_cpu();
+    _exit(0);
+}
+
+/* ---- the learner ---- */
+
+struct learner {
+    uv_loop_t loop;
+    uv_timer_t turn, end;
+    struct config config;
+    struct link_self self;
+    struct link_server server;
+    struct link_route shard;
+    char endpoint[WIRE_ADDRESS_LEN];
+    bool listed;
+    double rate, asking_since;
+    uint64_t asked, answered;
+    uint64_t asked_us[4096];
+    struct histogram samples;
+};
+
+static void to_shard(struct learner *l, const struct wire_message *message) {
+    (void)link_server_send(&l->server, &l->shard, message);
+}
+
+static void welcome(struct learner *l) {
+    char options[16384];
+    long len = config_shared_text(&l->config, options, sizeof options);
+    to_shard(l, &(struct wire_message){
+                    .type = WIRE_WELCOME,
+                    .welcome = {.options = options,
+                                .options_len = (size_t)len,
+                                .topology = {.version = 1, .spec = {S, A}}}});
+}
+
+static void on_message(struct link_server *server,
+                       const struct link_route *from,
+                       const struct wire_message *message) {
+    struct learner *l = server->data;
+    l->shard = *from;
+    switch (message->type) {
+    case WIRE_HELLO:
+        strcpy(l->endpoint, message->hello.endpoint);
+        welcome(l);
+        break;
+    case WIRE_SHARD_READY:
+        to_shard(l, &(struct wire_message){.type = WIRE_GO});
+        to_shard(l,
+                 &(struct wire_message){.type = WIRE_GRANT,
+                                        .grant = {.store_until = UINT64_MAX}});
+        l->listed = true;
+        break;
+    case WIRE_MINIBATCH:
+        l->answered++;
+        histogram_add(&l->samples,
+                      uv_hrtime() / 1000 -
+                          l->asked_us[message->minibatch.id % 4096]);
+        break;
+    default:
+        break;
+    }
+}
+
+/* As many as are due, at most 64 unanswered. */
+static void on_turn(uv_timer_t *timer) {
+    struct learner *l = timer->data;
+    if (!l->listed) return;
+    const double due = l->rate * (clock_s() - l->asking_since);
+    while ((double)l->asked < due && l->asked - l->answered < 64) {
+        l->asked_us[l->asked % 4096] = uv_hrtime() / 1000;
+        to_shard(l,
+                 &(struct wire_message){.type = WIRE_SAMPLE,
+                                        .sample = {.id = l->asked++,
+                                                   .n = MINIBATCH,
+                                                   .store_until = UINT64_MAX}});
+    }
+}
+
+static pid_t start_shard(const char *program, const char *join,
+                         const char *folder) {
+    pid_t pid = fork();
+    if (pid != 0) return pid;
+    char join_option[600], run[600];
+    snprintf(join_option, sizeof join_option, "--join=%s", join);
+    snprintf(run, sizeof run, "--run_dir=%s", folder);
+    execl(program, program, join_option, run, "--transport=tcp", "--port=5640",
+          "--log_level=warn", (char *)NULL);
+    die(program);
+    return -1;
+}
+
+static void start_learner(struct learner *l, void *zmq, double rate) {
+    config_defaults(&l->config);
+    l->config.replay_size = CAPACITY;
+    l->config.batch = ROWS;
+    l->config.minibatch = MINIBATCH;
+    l->rate = rate;
+    uv_loop_init(&l->loop);
+    uv_timer_init(&l->loop, &l->turn);
+    uv_timer_init(&l->loop, &l->end);
+    l->turn.data = l;
+    link_self_init(&l->self, "learner", "learner");
+    l->self.run = RUN;
+    l->server = (struct link_server){
+        .self = &l->self, .on_message = on_message, .data = l};
+    const struct link_server_options options = {.address = "tcp://127.0.0.1:*",
+                                                .high_water = 1024};
+    if (link_server_start(&l->server, &l->loop, zmq, &options) != 0)
+        die("learner");
+}
+
+/* ---- ZeroMQ alone ---- */
+
+static pid_t start_sink(int port) {
+    pid_t pid = fork();
+    if (pid != 0) return pid;
+    void *sock = zmq_socket(zmq_ctx_new(), ZMQ_ROUTER);
+    char address[64];
+    snprintf(address, sizeof address, "tcp://127.0.0.1:%d", port);
+    if (zmq_bind(sock, address) != 0) die(address);
+    for (;;) {
+        zmq_msg_t id, message;
+        zmq_msg_init(&id);
+        zmq_msg_init(&message);
+        zmq_msg_recv(&id, sock, 0);
+        zmq_msg_recv(&message, sock, 0);
+        zmq_msg_close(&message);
+        zmq_msg_send(&id, sock, ZMQ_SNDMORE);
+        zmq_send(sock, "yes", 3, 0);
+    }
+}
+
+static pid_t start_source(int port, double seconds, struct sent *sent) {
+    pid_t pid = fork();
+    if (pid != 0) return pid;
+    void *sock = zmq_socket(zmq_ctx_new(), ZMQ_DEALER);
+    static char bytes[ROWS * ((2 * S + A + 1) * 4 + 9)];
+    char address[64], answer[8];
+    snprintf(address, sizeof address, "tcp://127.0.0.1:%d", port);
+    if (zmq_connect(sock, address) != 0) die(address);
+    const double end = clock_s() + seconds;
+    for (int i = 0; i < WINDOW; i++) zmq_send(sock, bytes, sizeof bytes, 0);
+    while (clock_s() < end) {
+        zmq_recv(sock, answer, sizeof answer, 0);
+        sent->rows += ROWS;
+        zmq_send(sock, bytes, sizeof bytes, 0);
+    }
+    sent->cpu = own_cpu();
+    _exit(0);
+}
+
+/* Rows a second. */
+static double bench_plain(struct sent *sent, double seconds) {
+    memset(sent, 0, SENDERS * sizeof *sent);
+    const int port = 5641;
+    pid_t sink = start_sink(port), sources[SENDERS];
+    for (size_t i = 0; i < SENDERS; i++)
+        sources[i] = start_source(port, seconds, &sent[i]);
+    double rows = 0, cpu = 0;
+    for (size_t i = 0; i < SENDERS; i++) {
+        await(sources[i]);
+        rows += (double)sent[i].rows;
+        cpu += sent[i].cpu;
+    }
+    kill(sink, SIGKILL);
+    const double sink_cpu = await(sink);
+    printf("ZeroMQ alone: %.2f M rows/s; CPU s a million rows: receiver %.2f, "
+           "senders %.2f\n",
+           1e-6 * rows / seconds, 1e6 * sink_cpu / rows, 1e6 * cpu / rows);
+    return rows / seconds;
+}
+
+/* ---- the shard ---- */
+
+/* The worst p99.9 of a whole second: where an msync falls. */
+static uint64_t worst_second(const struct sent *sent, size_t seconds) {
+    uint64_t worst = 0;
+    for (size_t i = 0; i + 1 < seconds && i < MOST_SECONDS; i++) {
+        struct histogram both = sent[0].second[i];
+        histogram_merge(&both, &sent[1].second[i]);
+        const uint64_t us = histogram_quantile(&both, 0.999);
+        if (us > worst) worst = us;
+    }
+    return worst;
+}
+
+static void report(const char *folder, const struct sent *sent, double seconds,
+                   double shard_cpu, const struct learner *l, double plain) {
+    struct histogram all = sent[0].all;
+    histogram_merge(&all, &sent[1].all);
+    const double rows = (double)(sent[0].rows + sent[1].rows);
+    const double cpu = sent[0].cpu + sent[1].cpu;
+    printf("%s: %.2f M rows/s, %.0f %% of ZeroMQ alone; %.0f minibatches/s; "
+           "CPU s a million rows: shard %.2f, senders %.2f\n",
+           folder, 1e-6 * rows / seconds, 100.0 * rows / seconds / plain,
+           (double)l->answered / seconds, 1e6 * shard_cpu / rows,
+           1e6 * cpu / rows);
+    printf("  insert p50 %.2f ms, p99 %.2f, p99.9 %.2f, most %.2f; the worst "
+           "second's p99.9 %.2f; sample p50 %.2f ms, p99.9 %.2f\n",
+           1e-3 * (double)histogram_quantile(&all, 0.5),
+           1e-3 * (double)histogram_quantile(&all, 0.99),
+           1e-3 * (double)histogram_quantile(&all, 0.999),
+           1e-3 * (double)histogram_quantile(&all, 1.0),
+           1e-3 * (double)worst_second(sent, (size_t)seconds),
+           1e-3 * (double)histogram_quantile(&l->samples, 0.5),
+           1e-3 * (double)histogram_quantile(&l->samples, 0.999));
+}
+
+static void bench_shard(const char *program, const char *where,
+                        struct sent *sent, double seconds, double rate,
+                        double plain) {
+    char folder[512], command[600];
+    static struct learner l;
+    void *zmq = zmq_ctx_new();
+    l = (struct learner){0};
+    memset(sent, 0, SENDERS * sizeof *sent);
+    snprintf(folder, sizeof folder, "%s/bench-shard-XXXXXX", where);
+    if (mkdtemp(folder) == NULL) die(folder);
+    start_learner(&l, zmq, rate);
+    pid_t shard = start_shard(program, l.server.endpoint, folder);
+    while (!l.listed) uv_run(&l.loop, UV_RUN_ONCE);
+
+    pid_t senders[SENDERS];
+    for (size_t i = 0; i < SENDERS; i++)
+        senders[i] = start_sender(l.endpoint, seconds, i, &sent[i]);
+    l.asking_since = clock_s();
+    if (rate > 0) uv_timer_start(&l.turn, on_turn, 1, 1);
+    uv_timer_start(&l.end, on_end, (uint64_t)(1e3 * seconds), 0);
+    uv_run(&l.loop, UV_RUN_DEFAULT);
+    for (size_t i = 0; i < SENDERS; i++) await(senders[i]);
+    kill(shard, SIGTERM);
+    const double shard_cpu = await(shard);
+    report(where, sent, seconds, shard_cpu, &l, plain);
+
+    link_server_finish(&l.server, 0);
+    uv_loop_close(&l.loop);
+    zmq_ctx_term(zmq);
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    if (system(command) != 0) die(folder);
+}
+
+int main(int argc, char **argv) {
+    const double seconds = argc > 1 ? atof(argv[1]) : 15;
+    const double rate = argc > 2 ? atof(argv[2]) : 2000;
+    static char *folders[] = {"/tmp", "/dev/shm", NULL};
+    char **folder = argc > 3 ? argv + 3 : folders;
+    if (!(seconds >= 1 && seconds < MOST_SECONDS)) {
+        fprintf(stderr, "bench_shard: SECONDS from 1 to %d\n", MOST_SECONDS);
+        return 2;
+    }
+    log_init("bench_shard", LOG_WARN);
+    char program[600];
+    snprintf(program, sizeof program, "%s/../../softq-replay",
+             dirname(strdup(argv[0])));
+    struct sent *sent =
+        mmap(NULL, SENDERS * sizeof *sent, PROT_READ | PROT_WRITE,
+             MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (sent == MAP_FAILED) die("memory");
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    const double plain = bench_plain(sent, seconds < 5 ? seconds : 5);
+    for (; *folder != NULL; folder++)
+        bench_shard(program, *folder, sent, seconds, rate, plain);
+    return 0;
+}

@@ -1,0 +1,121 @@
+#!/bin/bash
+# A disk that is full: at the start exit 2 in words; later warned and tried again
+# while training goes on. On a small tmpfs in a mount namespace of the script's
+# own.
+set -u
+if [[ -z ${SOFTQ_NAMESPACES-} ]]; then
+    own=(unshare --mount --propagation private)
+    ((UID == 0)) || own+=(--user --map-root-user)
+    if "${own[@]}" true 2>/dev/null; then
+        SOFTQ_NAMESPACES=yes exec "${own[@]}" "$0"
+    fi
+fi
+# shellcheck source=tests/system/lib.bash
+. "$(dirname "$0")/lib.bash"
+
+disk=$work/disk
+learner=$(program softq-learner)
+
+new_disk() { # size
+    umount "$disk" 2>/dev/null
+    mkdir -p "$disk"
+    mount -t tmpfs -o "size=$1" tmpfs "$disk"
+}
+
+fill_up() {
+    dd if=/dev/zero of="$disk/ballast" bs=4096 2>/dev/null
+    ! { echo x >"$disk/probe"; } 2>/dev/null || not_ok 'the disk is full' "$(df "$disk")"
+    rm -f "$disk/probe"
+}
+
+a_learner_does_not_start_on_it() {
+    new_disk 64k
+    mkdir "$disk/run"
+    fill_up
+    refuses "${FUNCNAME[0]}" 'No space left' \
+        "$learner" --run_dir="$disk/run" --task=multigoal --progress=none
+}
+
+# Nothing of the ring is left, or the next start would find a cut one.
+a_ring_that_does_not_fit_is_refused() {
+    local run=$disk/run status
+    new_disk 4m
+    timeout -k 2 60 "$root/deploy/local.sh" multigoal "${small[@]}" \
+        --replay_size=1000000 --run_dir="$run" >"$work/out" 2>"$work/err" \
+        </dev/null
+    status=$?
+    if [[ $status == 2 ]] && grep -qi 'no space' "$work/err" &&
+        ! compgen -G "$run/replay/*" >/dev/null; then
+        ok "${FUNCNAME[0]}"
+    else
+        not_ok "${FUNCNAME[0]}" "status $status, $(ls "$run/replay"): \
+$(tail -n 3 "$work/err")"
+    fi
+    within 12 gone "$disk" || not_ok "${FUNCNAME[0]}" 'processes stay behind'
+}
+
+status_of() { # run, figure
+    "$learner" --status="$1" 2>/dev/null | awk -v name="$2" '$1 == name { print $2 }'
+}
+
+says() { # run, words
+    grep -qE "$2" "$1/logs/learner.log"
+}
+
+# The last page of a file is full, so that its next byte wants a new one.
+fill_page() { # file
+    local size
+    size=$(stat -c %s "$1")
+    head -c $((4096 - size % 4096)) /dev/zero | tr '\0' '\n' >>"$1"
+}
+
+has_new_checkpoint() { # run, written before
+    (($(status_of "$1" checkpoints_written) > $2))
+}
+
+training_goes_on_without_it() {
+    local run=$disk/run from to written bad
+    new_disk 16m
+    launch "$run" --max_updates=0 --replay_size=20000
+    if ! within 60 has_updates "$run" 100; then
+        not_ok "${FUNCNAME[0]}" "did not start: $(tail -n 3 "$run.err")"
+        return
+    fi
+    fill_page "$run/progress.csv"
+    fill_page "$run/logs/shard-0.log"
+    fill_up
+    from=$(status_of "$run" updates)
+    within 15 says "$run" 'checkpoint at .* No space left .* trying again' ||
+        not_ok "${FUNCNAME[0]}" 'no word of the checkpoint'
+    within 15 says "$run" 'progress.csv: No space left' ||
+        not_ok "${FUNCNAME[0]}" 'no word of progress.csv'
+    says "$run" 'state: No space left .* trying again' ||
+        not_ok "${FUNCNAME[0]}" 'no word of RUN/state'
+    to=$(status_of "$run" updates)
+    ((to > from)) || not_ok "${FUNCNAME[0]}" "from $from to $to updates"
+    written=$(status_of "$run" checkpoints_written)
+    rm "$disk/ballast"
+    within 15 has_new_checkpoint "$run" "$written" ||
+        not_ok "${FUNCNAME[0]}" 'no checkpoint since there is room'
+    goes_on "$run" || not_ok "${FUNCNAME[0]}" 'progress.csv stands still'
+    kill -INT "$launcher"
+    finish "$launcher" 30
+    bad=$(awk -F, 'NR == 1 { n = NF } NF != n && NF > 0' "$run/progress.csv")
+    if [[ $status != 0 ]]; then
+        not_ok "${FUNCNAME[0]}" "status $status: $(tail -n 3 "$run.err")"
+    elif [[ -n $bad ]]; then
+        not_ok "${FUNCNAME[0]}" "rows that are cut or run together: $bad"
+    else
+        ok "${FUNCNAME[0]} ($from to $to updates)"
+    fi
+}
+
+if ! new_disk 64k; then
+    skip 'full disks' 'no leave to mount a tmpfs'
+    exit 0
+fi
+a_learner_does_not_start_on_it
+a_ring_that_does_not_fit_is_refused
+training_goes_on_without_it
+umount "$disk"
+summary
