@@ -382,9 +382,11 @@ say_results() {
 leave() {
     local shown
     shown=$(shown_path "$run")
-    printf '\nthe run goes on without this terminal\n'
-    printf 'come back: %q resume %q; %q status %q\n' "$0" "$shown" "$0" "$shown"
-    printf 'end it:    %q stop %q\n' "$0" "$shown"
+    {
+        printf '\nthe run goes on without this terminal\n'
+        printf 'come back: %q resume %q; %q status %q\n' "$0" "$shown" "$0" "$shown"
+        printf 'end it:    %q stop %q\n' "$0" "$shown"
+    } >&"$terminal"
     exit 0
 }
 
@@ -430,6 +432,6 @@ http_port() {
 failed=0
 read_arguments "$@"
 trap close_control EXIT
-# every ssh would read it
-exec </dev/null
+# every ssh would read it; a trap comes while stdout is a function's file
+exec {terminal}>&1 </dev/null
 "$command"

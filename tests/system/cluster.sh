@@ -20,44 +20,47 @@ all=(hub box lab den)
 cluster=("$root/deploy/cluster.sh" --no-install "--ssh_config=$work/ssh_config")
 cluster() { "${cluster[@]}" "$@"; }
 
-# Four hosts: hub (learner, shard), box (shard), two of actors.
-write_hosts() { # line of [lab]...
+# Four hosts: hub (learner, shard), box (shard), two of actors; further lines of
+# each, that of [den] being the file's line 20.
+declare -A further=()
+write_hosts() {
     cat >"$work/hosts.ini" <<HOSTS
 [hub]
 folder = $work/hub
 learner = yes
 shards = 1
-cores = 0
+${further[hub]-cores = 0}
 
 [box]
 folder = $work/box
 shards = 1
 replay_dir = $work/box/scratch
+${further[box]-}
 
 [lab]
 folder = $work/lab
 actors = 2
-$(printf '%s\n' "$@")
-
+${further[lab]-}
 [den]
-folder = $work/den
 actors = 1
-memory = 4G
+folder = $work/den
+${further[den]-memory = 4G}
 HOSTS
 }
 
-# Status 2 and one line of stderr that has both words; further lines are others'.
-complains() { # name, host, word, arguments...
-    local name=$1 host=$2 word=$3 status
-    shift 3
-    timeout -k 2 60 "${cluster[@]}" "$work/hosts.ini" multigoal --check "$@" \
+check() {
+    timeout -k 2 60 "${cluster[@]}" "$work/hosts.ini" multigoal --check \
         >"$work/out" 2>"$work/err"
     status=$?
-    if [[ $status == 2 ]] && grep "^cluster: $host: " "$work/err" |
-        grep -qF -- "$word"; then
-        ok "$name"
+}
+
+# The check ended with 2, and a line of it is about that host and has the word.
+complains() { # name, host, word
+    if [[ $status == 2 ]] && grep "^cluster: $2: " "$work/err" |
+        grep -qF -- "$3"; then
+        ok "$1"
     else
-        not_ok "$name" "status $status: $(cat "$work/out" "$work/err")"
+        not_ok "$1" "status $status: $(cat "$work/out" "$work/err")"
     fi
 }
 
@@ -66,8 +69,9 @@ complains() { # name, host, word, arguments...
 wrong_hosts_files_are_refused() {
     local line word
     while IFS='|' read -r line word; do
-        write_hosts "$line"
-        refuses "hosts file: $line" "$work/hosts.ini:15: " \
+        further[den]=$line
+        write_hosts
+        refuses "hosts file: $line" "$work/hosts.ini:20: " \
             "${cluster[@]}" "$work/hosts.ini" multigoal --check
         grep -qF -- "$word" "$work/err" || not_ok "hosts file: $line" \
             "no '$word' in $(cat "$work/err")"
@@ -82,54 +86,59 @@ replay_dir = scratch|an absolute path
 learner|allowed are [NAME] and KEY = VALUE
 [hub]|one section a host
 LINES
-    write_hosts 'learner = yes'
-    refuses 'hosts file: two learners' '[hub] and [lab] have learner = yes' \
+    further[den]='learner = yes'
+    write_hosts
+    refuses 'hosts file: two learners' '[hub] and [den] have learner = yes' \
         "${cluster[@]}" "$work/hosts.ini" multigoal --check
+    unset 'further[den]'
 }
 
 # -- checks --
 
 checks_pass() {
     write_hosts
-    if cluster "$work/hosts.ini" multigoal --check >"$work/out" 2>"$work/err" &&
-        [[ $(grep -c '^[a-z]*: .*glibc' "$work/out") == 4 ]]; then
+    check
+    if [[ $status == 0 && $(grep -c '^[a-z]*: .*glibc' "$work/out") == 4 ]]; then
         ok "${FUNCNAME[0]}"
     else
         not_ok "${FUNCNAME[0]}" "$(cat "$work/out" "$work/err")"
     fi
 }
 
+# Several at a time, each on a host of its own.
 checks_fail_in_words() {
     local taken
-    cut_off lab
-    complains 'a host that is down' lab 'is it up, and reachable'
-    mend_cut_off lab
-    write_hosts 'port = 2222'
-    complains 'no sshd on that port' lab 'no sshd answers'
-    write_hosts 'user = nobody'
-    complains 'a key that is not let in' lab 'ssh-copy-id'
-    write_hosts 'address = nowhere.invalid'
-    complains 'an unknown name' lab 'is unknown here'
+    further=([hub]='cores = 512' [den]='memory = 900T')
     write_hosts
+    cut_off lab
     ip netns exec box "$(command -v sshd)" -D -f "$work/box/sshd_config" \
         -o ListenAddress=10.77.0.11:5561 2>/dev/null &
     taken=$!
     within 5 listens box 5561
-    complains 'a port in use' box 'port 5561 is in use'
+    on_host box mount -t tmpfs -o size=1m tmpfs "$work/box/scratch"
+    check
+    on_host box umount "$work/box/scratch"
+    mend_cut_off lab
     kill "$taken"
-    write_hosts 'cores = 512'
-    complains 'cores that are not there' lab 'cores = 512'
-    write_hosts 'memory = 900T'
-    complains 'memory that is not there' lab 'memory = 900T'
-    write_hosts "programs = $work/older"
+    complains 'a host that is down' lab 'is it up, and reachable'
+    complains 'a port in use' box 'port 5561 is in use'
+    complains 'a full disk' box 'its rings take'
+    complains 'cores that are not there' hub 'cores = 512'
+    complains 'memory that is not there' den 'memory = 900T'
+
+    further=([hub]="programs = $work/older" [box]='user = nobody'
+        [lab]='port = 2222' [den]='address = nowhere.invalid')
+    write_hosts
     mkdir "$work/older"
     printf '#!/bin/sh\necho softq-learner 0.0.9\n' >"$work/older/softq-learner"
     chmod +x "$work/older/softq-learner"
-    complains 'an older version' lab 'has the older version 0.0.9'
+    check
+    complains 'an older version' hub 'has the older version 0.0.9'
+    complains 'a key that is not let in' box 'ssh-copy-id'
+    complains 'no sshd on that port' lab 'no sshd answers'
+    complains 'an unknown name' den 'is unknown here'
+    further=()
     write_hosts
-    on_host box mount -t tmpfs -o size=1m tmpfs "$work/box/scratch"
-    complains 'a full disk' box 'its rings take'
-    on_host box umount "$work/box/scratch"
 }
 
 # -- a run --
@@ -137,7 +146,6 @@ checks_fail_in_words() {
 launch_all() { # run, options...
     local run=$1
     shift
-    write_hosts
     env --default-signal=INT "${cluster[@]}" "$work/hosts.ini" multigoal \
         "--run_dir=$run" --units=32 \
         --value_particles=8 --particles_fixed=4 --particles_moved=4 \
@@ -224,23 +232,24 @@ ctrl_c_leaves_it_going() {
 # The shard is missed and comes back with its host; the learner goes on.
 a_cut_host_comes_back() {
     cut_off box
-    sleep $((4 * pace))
-    if ! goes_on "$remote"; then
-        not_ok "${FUNCNAME[0]}" 'no updates without box'
-    fi
+    sleep 4
+    goes_on "$remote" || not_ok "${FUNCNAME[0]}" 'no updates without box'
     cluster status "$run" >"$work/out" 2>"$work/err"
     if [[ $? != 1 ]] || ! grep -q '^cluster: box: ' "$work/err" ||
         ! grep -q 'shard 1 .*dead' "$work/out"; then
         not_ok "${FUNCNAME[0]}" "status: $(cat "$work/out" "$work/err")"
     fi
     mend_cut_off box
-    if within 20 status_says 'shards_live 2\|2 shards' || true; then
+    if within 30 box_is_back; then
         ok "${FUNCNAME[0]}"
+    else
+        not_ok "${FUNCNAME[0]}" "$(cat "$work/out" "$work/err")"
     fi
 }
 
-status_says() { # pattern
-    cluster status "$run" >"$work/out" 2>"$work/err" && grep -q "$1" "$work/out"
+box_is_back() {
+    cluster status "$run" >"$work/out" 2>"$work/err" &&
+        ! grep -q 'shard 1 .*dead' "$work/out"
 }
 
 logs_are_told() {
@@ -269,6 +278,7 @@ a_missing_library_is_named() {
     lib=$(echo "$work"/lab/bundles/*/lib/libuv.so.1)
     mv "$lib" "$lib.away"
     : >"$lib" # without it the system's own would do
+    check
     complains 'a missing library' lab 'libuv.so.1: file too short: remove'
     mv "$lib.away" "$lib"
 }
@@ -276,11 +286,11 @@ a_missing_library_is_named() {
 resume_goes_on() {
     local at
     at=$(updates_of "$remote")
-    cluster resume "$run" "--max_updates=$((at + 500))" >"$run.out" 2>"$run.err" &
+    cluster resume "$run" "--max_updates=$((at + 200))" >"$run.out" 2>"$run.err" &
     finish $! 90
     if [[ $status != 0 ]]; then
         not_ok "${FUNCNAME[0]}" "status $status: $(tail -n 5 "$run.out" "$run.err")"
-    elif [[ $(updates_of "$remote") != $((at + 500)) ]]; then
+    elif [[ $(updates_of "$remote") != $((at + 200)) ]]; then
         not_ok "${FUNCNAME[0]}" "$(updates_of "$remote") updates after $at"
     elif ! within 5 gone /runs/run/; then
         not_ok "${FUNCNAME[0]}" "left: $(processes_of /runs/run/)"
@@ -308,6 +318,8 @@ fetched_runs_can_be_played() {
 }
 
 why=$(no_hosts_because)
+# its shells are the same, and its programs want more memory than limits allow
+[[ $build != *san* ]] || why='a sanitised build'
 if [[ -n $why ]]; then
     skip 'a run over four hosts' "$why"
     exit 0
