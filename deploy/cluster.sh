@@ -279,14 +279,19 @@ stop_host() { # host
     connect "$1" && must "$1" "$name" stop 20
 }
 
+stop_others() {
+    local h others=()
+    for h in "${hosts[@]}"; do [[ $h == "$learner_host" ]] || others+=("$h"); done
+    ((${#others[@]} == 0)) || each stop_host "${others[@]}"
+}
+
 stop() {
-    local h others=() bad=0
+    local bad=0
     takes 1 1 'stop RUN'
     load_run "${words[0]}"
-    for h in "${hosts[@]}"; do [[ $h == "$learner_host" ]] || others+=("$h"); done
     # it tells the others
     stop_host "$learner_host" || bad=1
-    ((${#others[@]} == 0)) || each stop_host "${others[@]}" || bad=1
+    stop_others || bad=1
     if ((bad)); then
         say 'a host that could not be asked ends by itself when its learner has' \
             "been gone for $(option_of "$run/launch.ini" orphan_after) s; or stop" \
@@ -412,6 +417,8 @@ follow() {
         sleep 2
     done
     trap - INT TERM HUP
+    # who was just away has not heard of the end
+    [[ $how != ended ]] || stop_others || failed=1
     each fetch_from || failed=1
     [[ $how == ended ]] || code=1
     if [[ $code != 0 ]]; then
