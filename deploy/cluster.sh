@@ -166,7 +166,7 @@ deliver() {
 
 # Supervise's words for a host, in `process`.
 processes_on() { # host
-    local h=$1 i at port own=(--idle_priority=false)
+    local h=$1 i at port own=()
     port=$(effective port)
     local common=('--config={run}/launch.ini' '--run_dir={run}' --transport=tcp
         "--port=$port" "--log_level=$(effective log_level)")
@@ -248,7 +248,7 @@ launch() {
     echo "run $shown"
     deliver
     start_all
-    follow
+    follow 0
 }
 
 write_settings() {
@@ -257,6 +257,7 @@ write_settings() {
 }
 
 resume() {
+    local seen=0
     takes 1 1 'resume RUN [--name=value ...]'
     load_run "${words[0]}"
     build "${programs[@]}"
@@ -271,8 +272,9 @@ resume() {
     make_run
     write_settings
     deliver
+    read -r seen _ < <(on "$learner_host" "$name" progress 1000000000000)
     start_all
-    follow
+    follow "${seen:-0}"
 }
 
 stop_host() { # host
@@ -396,8 +398,8 @@ leave() {
 }
 
 # The learner's lines until its supervisor has ended.
-follow() {
-    local at=0 size how code away=''
+follow() { # bytes of them that are old
+    local at=$1 size how code away=''
     trap leave INT TERM HUP
     say "started on ${#hosts[@]} hosts; Ctrl-C leaves it going. The page:" \
         "ssh -L 8000:127.0.0.1:$(http_port) $(shown_target "$learner_host")"

@@ -39,8 +39,8 @@ check_host() { # host
     connect "$h" || return
     mapfile -t ports < <(ports_of "$h")
     before=$(date +%s)
-    must "$h" "$name" facts "${host[$h/replay_dir]:+${host[$h/replay_dir]}/$name}" \
-        "${host[$h/cores]-}" "${host[$h/programs]-}" "${ports[@]}" \
+    must "$h" "$name" facts "${host[$h/replay_dir]-}" "${host[$h/cores]-}" \
+        "${host[$h/programs]-}" "${ports[@]}" \
         >"$control/$h.facts" || return
     after=$(date +%s)
     while IFS='=' read -r key value; do
@@ -52,6 +52,10 @@ check_host() { # host
     if [[ -n ${fact[taken]-} && -z ${fact[run]-} ]]; then
         complain "$h" "port ${fact[taken]// /, } is in use there: stop what uses" \
             'it (another run?), or take others by --port=P' || bad=1
+    fi
+    if [[ $command == launch && -n ${fact[known]-} ]]; then
+        complain "$h" "${host[$h/folder]}/runs/$name is there already: deploy/$go_on" \
+            'goes on with a run, a new one needs another --run_dir' || bad=1
     fi
     if ((fact[time] < before - 2 || fact[time] > after + 2)); then
         say "$h: its clock is $((fact[time] - after)) s from this machine's: times" \

@@ -70,9 +70,11 @@ facts() { # replay_dir, cores, programs, ports...
         echo "replay_room=$(room "$replay")"
     fi
     [[ ! -d $bundle ]] || echo bundle=here
-    if compgen -G "${replay:-$run/replay}/*.ring" >/dev/null; then
+    if compgen -G "${replay:-$run}/${run##*/}/*.ring" >/dev/null ||
+        compgen -G "$run/replay/*.ring" >/dev/null; then
         echo rings=here
     fi
+    [[ ! -e $run/launch.ini ]] || echo known=yes
     if [[ -n $programs ]]; then
         echo "version=$("$programs/softq-learner" --version 2>&1 | head -n 1)"
     fi

@@ -58,7 +58,8 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 CONF
     munged --foreground --force "--key-file=$work/munge/key" \
         "--socket=$work/munge/socket" "--pid-file=$work/munge/pid" \
-        "--log-file=$work/munge/log" "--seed-file=$work/munge/seed" &
+        "--log-file=$work/munge/log" "--seed-file=$work/munge/seed" \
+        >"$work/munge/out" 2>&1 &
     within 10 test -S "$work/munge/socket" || return
     slurmctld -D -f "$SLURM_CONF" >/dev/null 2>&1 &
     for n in 1 2 3; do
@@ -112,7 +113,7 @@ a_requeued_run_goes_on() {
         not_ok 'requeue ends the tasks' "left: $(processes_of "$run/bin/")"
     fi
     scontrol update "jobid=$id" StartTime=now
-    if ! within 180 grep -qs '^0*2-' <(ls "$run/checkpoints") ||
+    if ! within 180 compgen -G "$run/checkpoints/0000000002-*" >/dev/null ||
         ! within 60 has_updates "$run" "$((at + 200))"; then
         not_ok 'it goes on from the checkpoint' "at $at: $(why 2>&1)"
         return
