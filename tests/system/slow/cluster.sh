@@ -1,8 +1,9 @@
 #!/bin/bash
 # deploy/cluster.sh at length: multigoal (smaller networks than its preset's, as
-# all hosts are this machine) with two shards and twelve actors on four hosts (network namespaces with an sshd each), to four goals. In
-# the middle a host of actors is cut off and comes back, and the learner's host
-# loses its power; resume goes on from its checkpoint.
+# all hosts are this machine) with two shards and twelve actors on four hosts
+# (network namespaces with an sshd each), to four goals. In the middle a host of
+# actors is cut off and comes back, and the learner's host loses its power; resume
+# goes on from its checkpoint.
 set -u
 here=$(cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd)
 # shellcheck source=tests/chaos/net.bash
@@ -111,6 +112,21 @@ reaches_four_goals() {
     fi
 }
 
+# Model and description go along, and are played from the run's copy.
+an_own_robot_travels() {
+    "${cluster[@]}" "$work/hosts.ini" "$root/deploy/examples/arm.ini" \
+        "--run_dir=$work/here/arm" --units=32 --minibatch=16 --warmup=200 \
+        --replay_size=100000 --max_updates=50 --idle_priority=true \
+        >"$work/out" 2>&1 &
+    finish $! 300
+    if [[ $status == 0 && -e $work/den/runs/arm/task/robot.ini &&
+        $(updates_of "$work/here/arm") == 50 ]]; then
+        ok "${FUNCNAME[0]}"
+    else
+        not_ok "${FUNCNAME[0]}" "status $status: $(tail -n 6 "$work/out")"
+    fi
+}
+
 why=$(no_hosts_because)
 if [[ -n $why ]]; then
     skip 'a long run over four hosts' "$why"
@@ -125,4 +141,5 @@ trains_through_a_cut
 resumes_after_a_power_cut
 ends_with_all_here
 reaches_four_goals
+an_own_robot_travels
 summary

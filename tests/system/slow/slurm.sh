@@ -65,6 +65,7 @@ CONF
     for n in 1 2 3; do
         slurmd -D -f "$SLURM_CONF" -N "n$n" >/dev/null 2>&1 &
     done
+    disown -a # bash would tell of their deaths
     within 30 nodes_are_idle
 }
 
@@ -121,6 +122,25 @@ a_requeued_run_goes_on() {
     ok "it goes on from the checkpoint (at $at, now $(updates_of "$run"))"
 }
 
+# The batch shell hears of it a minute before, stops the run and queues the job.
+a_time_limit_queues_it_again() {
+    local at
+    scontrol update "jobid=$id" TimeLimit=2
+    if ! within 150 job_is PENDING || ! grep -q 'the time is up' "$work/job.out"; then
+        not_ok "${FUNCNAME[0]}" "$(why 2>&1)"
+        return
+    fi
+    at=$(updates_of "$run")
+    scontrol update "jobid=$id" TimeLimit=60
+    scontrol update "jobid=$id" StartTime=now
+    if within 180 compgen -G "$run/checkpoints/0000000003-*" >/dev/null &&
+        within 60 has_updates "$run" "$((at + 200))"; then
+        ok "${FUNCNAME[0]} (at $at, now $(updates_of "$run"))"
+    else
+        not_ok "${FUNCNAME[0]}" "$(why 2>&1)"
+    fi
+}
+
 # scancel's SIGTERM to the steps is an orderly stop.
 cancel_leaves_no_process() {
     local newest
@@ -143,5 +163,6 @@ if ! start_slurm; then
     exit 1
 fi
 a_requeued_run_goes_on
+a_time_limit_queues_it_again
 cancel_leaves_no_process
 summary
