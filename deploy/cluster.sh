@@ -202,7 +202,10 @@ start_host() { # host
     processes_on "$1"
     must "$1" "$name" start "${host[$1/cores]-}" "${host[$1/memory]-}" \
         "${host[$1/replay_dir]:+${host[$1/replay_dir]}/$name}" \
-        "${host[$1/programs]-}" "${process[@]}"
+        "${host[$1/programs]-}" "${process[@]}" >"$control/$1.out"
+    local status=$?
+    sed "s/^/$1: /" "$control/$1.out"
+    return "$status"
 }
 
 # The learner first, then the shards' hosts, then those of actors alone.

@@ -195,7 +195,8 @@ on() { # host, run's name, command, its words...
 must() { # host, run's name, command, its words...
     local said=$control/$1.said
     on "$@" 2>"$said" && return
-    complain "$1" "$(grep -v '^mux_client\|^Warning: ' "$said" | tail -n 1)"
+    said=$(grep -v '^mux_client\|^Warning: ' "$said" | tail -n 1)
+    complain "$1" "${said:-the connection broke off}"
 }
 
 # A function on every host (or those given) at once; false when one failed.

@@ -48,8 +48,8 @@ ${further[den]-memory = 4G}
 HOSTS
 }
 
-check() {
-    timeout -k 2 60 "${cluster[@]}" "$work/hosts.ini" multigoal --check \
+check() { # options...
+    timeout -k 2 60 "${cluster[@]}" "$work/hosts.ini" multigoal --check "$@" \
         >"$work/out" 2>"$work/err"
     status=$?
 }
@@ -116,7 +116,16 @@ checks_fail_in_words() {
     taken=$!
     within 5 listens box 5561
     on_host box mount -t tmpfs -o size=1m tmpfs "$work/box/scratch"
+    fake box uname sparc
+    fake den getconf 'glibc 2.17'
+    fake den date 1000
+    sed 's/sse2//' /proc/cpuinfo >"$work/cpuinfo"
+    on_host hub mount --bind "$work/cpuinfo" /proc/cpuinfo
     check
+    on_host hub umount /proc/cpuinfo
+    fake box uname
+    fake den getconf
+    fake den date
     on_host box umount "$work/box/scratch"
     mend_cut_off lab
     kill "$taken"
@@ -125,6 +134,10 @@ checks_fail_in_words() {
     complains 'a full disk' box 'its rings take'
     complains 'cores that are not there' hub 'cores = 512'
     complains 'memory that is not there' den 'memory = 900T'
+    complains 'another architecture' box 'its processor is sparc'
+    complains 'an older glibc' den 'its glibc is 2.17'
+    complains 'a CPU that lacks something' hub 'its CPU lacks sse2'
+    complains 'a clock that is wrong' den 'its clock is '
 
     further=([hub]="programs = $work/older" [box]='user = nobody'
         [lab]='port = 2222' [den]='address = nowhere.invalid')
@@ -278,7 +291,8 @@ a_missing_library_is_named() {
     lib=$(echo "$work"/lab/bundles/*/lib/libuv.so.1)
     mv "$lib" "$lib.away"
     : >"$lib" # without it the system's own would do
-    check
+    check "--run_dir=$run"
+    complains 'a run of that name' box 'runs/run is there already'
     complains 'a missing library' lab 'libuv.so.1: file too short: remove'
     mv "$lib.away" "$lib"
 }

@@ -24,7 +24,7 @@ make_ssh_hosts() { # host...
         mkdir -p /run/sshd && ssh-keygen -q -t ed25519 -N '' -f "$work/id" ||
         return
     for h; do
-        mkdir "$work/$h" && ssh-keygen -q -t ed25519 -N '' -f "$work/$h/host_key" ||
+        mkdir -p "$work/$h/fake" && ssh-keygen -q -t ed25519 -N '' -f "$work/$h/host_key" ||
             return
         cp "$work/id.pub" "$work/$h/authorized_keys"
         cat >"$work/$h/sshd_config" <<CONFIG
@@ -34,6 +34,7 @@ AuthorizedKeysFile $work/$h/authorized_keys
 UsePAM no
 StrictModes no
 PidFile none
+SetEnv PATH=$work/$h/fake:$PATH
 CONFIG
         printf 'Host %s\n    HostName 10.77.0.%s\n' "$h" "$i" >>"$work/ssh_config"
         echo "10.77.0.$i $(cat "$work/$h/host_key.pub")" >>"$work/known_hosts"
@@ -47,6 +48,16 @@ Host *
     UserKnownHostsFile $work/known_hosts
     GlobalKnownHostsFile /dev/null
 CONFIG
+}
+
+# What a command says there from now on; without words, what it says really.
+fake() { # host, command, words
+    if (($# > 2)); then
+        printf '#!/bin/sh\necho %s\n' "$3" >"$work/$1/fake/$2"
+        chmod +x "$work/$1/fake/$2"
+    else
+        rm "$work/$1/fake/$2"
+    fi
 }
 
 start_sshd() { # host
