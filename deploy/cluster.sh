@@ -260,7 +260,7 @@ write_settings() {
 }
 
 resume() {
-    local seen=0
+    local seen=0 given=${#options[@]}
     takes 1 1 'resume RUN [--name=value ...]'
     load_run "${words[0]}"
     build "${programs[@]}"
@@ -272,6 +272,9 @@ resume() {
     bundle=$("$here/bundle.sh" ${env:+"$env"}) || exit 2
     each check_host || exit 2
     [[ -z $check_only ]] || exit 0
+    if ((given)) && grep -q '^run=live$' "$control/$learner_host.facts"; then
+        refuse "$name runs: its options hold from start to end; stop it, then resume"
+    fi
     make_run
     write_settings
     deliver
