@@ -18,7 +18,8 @@
 /*
  * One actor process on one thread (DESIGN.md, section 3): joins a run, steps
  * its environments with the newest sampler it has, and sends what it saw to
- * the shards. actor.c steps and keeps time, join.c talks to the learner.
+ * the shards. actor.c steps and keeps time, join.c and dialogue.c talk
+ * to the learner.
  *
  * It does not step (and does not spin) without a policy, without a listed
  * shard, and while the window of unacknowledged batches is full. With
@@ -45,7 +46,7 @@ struct actor {
     int status; /* enum exit_status to end with */
     bool stopping;
 
-    /* the conversation with the learner: join.c */
+    /* the conversation with the learner: join.c, dialogue.c */
     enum actor_state state;
     struct link_client *learner; /* NULL: no address yet */
     char address[WIRE_ADDRESS_LEN];
@@ -88,8 +89,8 @@ struct actor {
 int actor_run(const struct config *config);
 
 /*
- * Between join.c and its owner: actor.c, or simulate.c, whose actors step no
- * environments.
+ * Between join.c, dialogue.c and their owner: actor.c, or simulate.c, whose
+ * actors step no environments.
  */
 
 /* End with status; why (NULL: already logged) is logged once. */

@@ -1,8 +1,8 @@
 /*
  * Many actors of a run in one process, for load (deploy/stress.sh): each one
- * has the very conversation of a real actor (join.c, delivery.c, window.c),
- * over a connection of its own to the learner and to every shard, but steps no
- * environments. Its rows are random numbers, made at a given rate.
+ * has the very conversation of a real actor (join.c, dialogue.c, delivery.c,
+ * window.c), over a connection of its own to the learner and to every shard,
+ * but steps no environments. Its rows are random numbers, made at a given rate.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -63,7 +63,7 @@ static struct simulation *of(const struct actor *actor) {
     return ((const struct player *)actor)->simulation;
 }
 
-/* ---- what join.c asks of its owner ---- */
+/* ---- what join.c and dialogue.c ask of its owner ---- */
 
 static void end(struct simulation *s, int status, const char *why) {
     if (s->ending) return;

@@ -81,7 +81,7 @@ draw_curves() { # folder, run...
     if grep -q '^[0-9]' "$folder/curves.csv"; then
         draw curves "$folder/curves" "data='$folder/curves.csv'"
     else
-        say 'curves were not drawn: the runs have no steps in common yet'
+        say 'curves were not drawn: no episode has ended yet'
         failed=1
     fi
 }

@@ -6,7 +6,7 @@
 void publish_init(struct publish *publish, struct link_server *server,
                   double rate) {
     *publish = (struct publish){
-        .server = server, .rate = rate, .tokens = fmax(rate / 10.0, 1.0)};
+        .server = server, .rate = rate, .tokens = fmax(rate / 2.0, 1.0)};
 }
 
 void publish_finish(struct publish *publish) {
@@ -38,12 +38,13 @@ int publish_set(struct publish *publish, uint64_t version, uint64_t round,
     return 0;
 }
 
-/* A bucket of a tenth of a second's answers, so that they come spread out. */
+/* A bucket of half a second's answers: they come spread out, and none is lost
+ * to a loop that comes late. */
 static bool take_token(struct publish *publish, uint64_t now_ms) {
     const double elapsed = 1e-3 * (double)(now_ms - publish->refilled_ms);
     publish->refilled_ms = now_ms;
     publish->tokens = fmin(publish->tokens + elapsed * publish->rate,
-                           fmax(publish->rate / 10.0, 1.0));
+                           fmax(publish->rate / 2.0, 1.0));
     if (publish->tokens < 1.0) return false;
     publish->tokens -= 1.0;
     return true;

@@ -1,6 +1,7 @@
 # From lines of setting, run, steps and return to a block a setting for curves.gp: its
-# name, then steps,mean,low,high on 200 points where all its runs have been, low
-# and high one standard deviation off; of one run, its own line.
+# name, then steps,mean,low,high on 200 points from its first run's first return
+# to its shortest run's end, low and high one standard deviation off; of one run,
+# its own line.
 !($1 in number) { number[$1] = ++settings; name[settings] = $1 }
 !($2 in of) {
     of[$2] = number[$1]
@@ -25,24 +26,25 @@ function value(r, steps,    i) {
 END {
     for (s = 1; s <= settings; s++) {
         n = runs[s]
-        begin = 0
-        end = -1
+        begin = end = -1
         for (j = 1; j <= n; j++) {
             r = run[s, j]
-            if (x[r, 1] > begin) begin = x[r, 1]
+            if (begin < 0 || x[r, 1] < begin) begin = x[r, 1]
             if (end < 0 || x[r, points[r]] < end) end = x[r, points[r]]
         }
         printf "\"%s (%d run%s)\"\n", name[s], n, n == 1 ? "" : "s"
         for (k = 0; k <= 200 && begin <= end; k++) {
             at = begin + (end - begin) * k / 200
-            sum = squares = 0
+            sum = squares = m = 0
             for (j = 1; j <= n; j++) {
+                if (x[run[s, j], 1] > at) continue
                 v = value(run[s, j], at)
                 sum += v
                 squares += v * v
+                m++
             }
-            mean = sum / n
-            sd = n > 1 ? (squares - n * mean * mean) / (n - 1) : 0
+            mean = sum / m
+            sd = m > 1 ? (squares - m * mean * mean) / (m - 1) : 0
             sd = sd > 0 ? sqrt(sd) : 0
             printf "%.0f,%.6g,%.6g,%.6g\n", at, mean, mean - sd, mean + sd
         }
