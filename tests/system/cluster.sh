@@ -12,7 +12,8 @@ enter_namespaces "$@"
 # shellcheck source=tests/system/ssh.bash
 . "$here/ssh.bash"
 
-mkdir "$work/here"
+mkdir -m 700 "$work/here"
+export XDG_RUNTIME_DIR=$work/here # connections end with the test
 cd "$work/here" || exit 1
 run=$work/here/run remote=$work/hub/runs/run
 all=(hub box lab den)

@@ -15,7 +15,8 @@ enter_namespaces "$@"
 . "$here/../ssh.bash"
 
 all=(hub box lab den)
-mkdir "$work/here"
+mkdir -m 700 "$work/here"
+export XDG_RUNTIME_DIR=$work/here # connections end with the test
 cd "$work/here" || exit 1
 run=$work/here/run remote=$work/hub/runs/run
 cluster=("$root/deploy/cluster.sh" --no-install "--ssh_config=$work/ssh_config")
