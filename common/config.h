@@ -135,6 +135,7 @@ struct config {
     int progress;                     /* enum config_progress on stdout, auto */
     bool tensorboard;                 /* learner: event files in RUN/tensorboard, true */
     bool idle_priority;               /* actor: SCHED_IDLE */
+    char replay_dir[CONFIG_PATH_LEN]; /* replay: folder of this run's rings, made where missing; "": RUN/replay */
     int on_full;                      /* enum config_on_full, pause: what an actor does when its window is full */
     char models[CONFIG_PATH_LEN];     /* actor: folder of the MJCF files; "": the built-in path */
     char model[CONFIG_PATH_LEN];      /* actor: MJCF file in the place of a MuJoCo task's own; "": its own */

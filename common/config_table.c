@@ -279,6 +279,9 @@ const struct config_option config_table[] = {
      .help = "the learner writes RUN/tensorboard, about 25 MB the first day"},
     {FIELD(idle_priority), CONFIG_BOOL, CONFIG_OF_PROCESS, ACTOR, "false",
      .help = "actors take only time that nobody else wants"},
+    {FIELD(replay_dir), CONFIG_TEXT, CONFIG_OF_PROCESS, REPLAY, "",
+     .help = "folder of this run's stored transitions, on a local disk; empty: "
+             "RUN/replay"},
     {FIELD(on_full), CONFIG_ENUM, CONFIG_OF_PROCESS, ACTOR, "pause",
      .choices = fulls,
      .help = "an actor whose window is full stops stepping, or goes on and "

@@ -9,7 +9,7 @@
  *
  *   RUN/config.ini  address  state  lock  progress.csv  evaluation.json
  *   RUN/checkpoints/<generation>-<updates>.safetensors (10 and 12 digits)
- *   RUN/replay/shard-<index>.ring  logs/  figures/  video/  bin/
+ *   RUN/replay/shard-<index>.ring (or in replay_dir)  logs/  figures/  video/  bin/
  *   RUN/tensorboard/events.out.tfevents.<generation>.softq (10 digits)
  *   RUN/export/sampler.onnx  q.onnx  sampler.h
  *   RUN/sock -> socket folder

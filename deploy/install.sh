@@ -52,6 +52,8 @@ python3-protobuf  /usr/lib/python3/dist-packages/google/protobuf/__init__.py
 python3-zmq       /usr/lib/python3/dist-packages/zmq/__init__.py
 iproute2   ip
 nftables   nft
+openssh-server sshd
+openssh-client ssh-keygen
 LIST
     fi
     if [ "$slow" = yes ]; then
@@ -62,6 +64,8 @@ python3-pip pip3
 chromium    chromium
 prometheus  promtool
 curl        curl
+slurm-wlm   slurmctld
+munge       munged
 LIST
     fi
 }

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/exit_status.h"
 #include "common/log.h"
@@ -231,22 +232,35 @@ static void on_actor_message(struct link_server *server,
 
 /* ---- the ring ---- */
 
+/* Where it lies, its folder there. */
+static int find_ring(struct shard *shard) {
+    const struct config *config = &shard->config;
+    const bool local = config->replay_dir[0] != '\0';
+    char rest[64];
+    snprintf(rest, sizeof rest, "%sshard-%" PRIu64 ".ring",
+             local ? "" : "replay/", config->index);
+    int rc = rundir_path(shard->path, sizeof shard->path,
+                         local ? config->replay_dir : config->run_dir, rest);
+    if (rc == 0 && local && mkdir(config->replay_dir, 0777) != 0 &&
+        errno != EEXIST)
+        rc = -errno;
+    if (rc == 0) return 0;
+    log_error("%s %s: %s", local ? "replay_dir" : "run_dir",
+              local ? config->replay_dir : config->run_dir, strerror(-rc));
+    return EXIT_REFUSED;
+}
+
 int shard_open(struct shard *shard, const struct wire_spec *spec) {
     const struct config *config = &shard->config;
-    char rest[64], why[768];
+    char why[768];
     uint64_t dropped = 0;
     struct ring_spec want = {.run = shard->self.run,
                              .capacity = config->replay_size / config->shards,
                              .S = spec->obs_dim,
                              .A = spec->act_dim};
-    snprintf(rest, sizeof rest, "replay/shard-%" PRIu64 ".ring", config->index);
-    int rc =
-        rundir_path(shard->path, sizeof shard->path, config->run_dir, rest);
-    if (rc != 0) {
-        log_error("run_dir %s: %s", config->run_dir, strerror(-rc));
-        return EXIT_REFUSED;
-    }
-    int status = importing_check(shard, &want);
+    int status = find_ring(shard);
+    if (status != 0) return status;
+    status = importing_check(shard, &want);
     if (status != 0) return status;
     if (ring_open(&shard->ring, shard->path, &want, &dropped, why,
                   sizeof why) != 0) {

@@ -280,6 +280,20 @@ killed_launcher_leaves_nothing() {
     expect "${FUNCNAME[0]}" $?
 }
 
+# A launcher that did not stay: without the file it is the same stop.
+removed_lifeline_stops_in_order() {
+    begin "${FUNCNAME[0]}" learner learner actor-0 actor shard-0 shard
+    touch "$run/alive"
+    command=("${command[@]:0:2}" "--lifeline=$run/alive" "${command[@]:2}")
+    launch 3
+    local before
+    before=$(lines "$run/stops")
+    rm "$run/alive"
+    wait "$supervisor" && [[ $before == 0 ]] && nobody &&
+        [[ $(paste -sd, "$run/stops") == learner,actor,shard ]]
+    expect "${FUNCNAME[0]}" $?
+}
+
 # Launcher and supervisor in one blow.
 killed_pair_leaves_nothing() {
     begin "${FUNCNAME[0]}" learner learner actor-0 actor shard-0 shard
@@ -333,7 +347,8 @@ refuses_bad_arguments() {
     mkdir -p "$run"
     local bad=0 arguments
     for arguments in '' "--run=$run" "--run=$run --" "--run=$run -- learner" \
-        "--run=$run --lifeline=77 -- learner true" "--runs=$run -- learner true"; do
+        "--run=$run --lifeline=77 -- learner true" \
+        "--run=$run --lifeline=$run/none -- learner true" "--runs=$run -- learner true"; do
         # shellcheck disable=SC2086 # words on purpose
         "$supervise" $arguments >"$run/out" 2>"$run/err"
         [[ $? == 2 && $(lines "$run/err") == 1 ]] || bad=1
@@ -348,7 +363,7 @@ cases=(refuses_bad_arguments full_logs_move_aside restarts_only_crashes restarts
     goes_on_with_another_actor refuses_a_missing_program stops_in_order
     kills_the_deaf second_signal_kills nobody_else_holds_the_lifeline
     killed_supervisor_leaves_nothing killed_supervisor_starts_nothing
-    killed_launcher_leaves_nothing killed_pair_leaves_nothing
+    killed_launcher_leaves_nothing removed_lifeline_stops_in_order killed_pair_leaves_nothing
     only_the_learner_talks ends_without_a_learner)
 for c in "${cases[@]}"; do "$c"; done
 rm -rf "$scratch"

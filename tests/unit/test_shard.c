@@ -179,6 +179,20 @@ static void bad_batches_are_refused(void **state) {
     assert_false(w->ended);
 }
 
+/* The ring may lie on another disk than the run. */
+static void ring_lies_in_replay_dir(void **state) {
+    struct shard_world *w = *state;
+    char path[96];
+    snprintf(w->config.replay_dir, sizeof w->config.replay_dir, "%s/scratch",
+             w->folder);
+    snprintf(path, sizeof path, "%s/scratch/shard-0.ring", w->folder);
+    shard_world_listed(state);
+    assert_string_equal(w->shard.path, path);
+    assert_int_equal(access(path, R_OK), 0);
+    snprintf(path, sizeof path, "%s/replay/shard-0.ring", w->folder);
+    assert_int_not_equal(access(path, R_OK), 0);
+}
+
 /* A learner that comes back is greeted again; the ring is the same. */
 static void restarted_learner_is_greeted_again(void **state) {
     ((struct shard_world *)*state)->config.dead_after = 1.5;
@@ -343,6 +357,7 @@ int main(void) {
         CASE(samples_come_back_with_rows),
         CASE(lockstep_rows_follow_from_the_update),
         CASE(bad_batches_are_refused),
+        CASE(ring_lies_in_replay_dir),
         CASE(restarted_learner_is_greeted_again),
         CASE(quick_learner_is_known_by_its_incarnation),
         CASE(stop_ends_it_well),

@@ -1,0 +1,146 @@
+#!/bin/bash
+# deploy/cluster.sh at length: multigoal (smaller networks than its preset's, as
+# all hosts are this machine) with two shards and twelve actors on four hosts
+# (network namespaces with an sshd each), to four goals. In the middle a host of
+# actors is cut off and comes back, and the learner's host loses its power; resume
+# goes on from its checkpoint.
+set -u
+here=$(cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd)
+# shellcheck source=tests/chaos/net.bash
+. "$here/../../chaos/net.bash"
+enter_namespaces "$@"
+# shellcheck source=tests/system/lib.bash
+. "$here/../lib.bash"
+# shellcheck source=tests/system/ssh.bash
+. "$here/../ssh.bash"
+
+all=(hub box lab den)
+mkdir -m 700 "$work/here"
+export XDG_RUNTIME_DIR=$work/here # connections end with the test
+cd "$work/here" || exit 1
+run=$work/here/run remote=$work/hub/runs/run
+cluster=("$root/deploy/cluster.sh" --no-install "--ssh_config=$work/ssh_config")
+
+write_hosts() {
+    cat >"$work/hosts.ini" <<HOSTS
+[hub]
+folder = $work/hub
+learner = yes
+shards = 1
+[box]
+folder = $work/box
+shards = 1
+actors = 4
+replay_dir = $work/box/scratch
+[lab]
+folder = $work/lab
+actors = 4
+[den]
+folder = $work/den
+actors = 4
+HOSTS
+}
+
+stuck() {
+    tail -n 6 "$run.out" "$run.err" "$work"/*/runs/run/logs/*.log
+}
+
+trains_through_a_cut() {
+    "${cluster[@]}" "$work/hosts.ini" multigoal "--run_dir=$run" \
+        --units=64 --minibatch=64 --ratio=0.1 --max_updates=15000 \
+        --checkpoint_seconds=2 --idle_priority=true >"$run.out" 2>"$run.err" &
+    launcher=$!
+    if ! within 300 has_updates "$remote" 500; then
+        not_ok "${FUNCNAME[0]}" "$(stuck)"
+        exit 1
+    fi
+    cut_off lab
+    sleep 10
+    goes_on "$remote" || not_ok "${FUNCNAME[0]}" "stands still: $(stuck)"
+    mend_cut_off lab
+    sleep 5
+    goes_on "$remote" && ok "${FUNCNAME[0]} (at $(updates_of "$remote"))"
+}
+
+# Whoever follows sees it gone, and the others wait.
+resumes_after_a_power_cut() {
+    local at
+    at=$(updates_of "$remote")
+    switch_off hub
+    within 60 grep -q 'hub does not answer' "$run.err" ||
+        not_ok "${FUNCNAME[0]}" "the launcher saw nothing: $(tail -n 3 "$run.err")"
+    kill "$launcher"
+    finish "$launcher" 30
+    start_sshd hub
+    echo "# the learner's host was switched off at $at"
+    "${cluster[@]}" resume "$run" >"$run.out" 2>"$run.err" &
+    launcher=$!
+    if within 300 has_updates "$remote" $((at + 500)); then
+        ok "${FUNCNAME[0]} (at $at, then $(updates_of "$remote"))"
+    else
+        not_ok "${FUNCNAME[0]}" "$(stuck)"
+        exit 1
+    fi
+}
+
+# The launcher fetches at the end, and every supervisor has ended.
+ends_with_all_here() {
+    local h left=''
+    finish "$launcher" 3000
+    for h in "${all[@]}"; do
+        left+=$(processes_of "$work/$h/runs/run")
+    done
+    if [[ $status != 0 || -n $left ]]; then
+        not_ok "${FUNCNAME[0]}" "status $status, left: $left $(stuck)"
+        exit 1
+    fi
+    ok "${FUNCNAME[0]} (after $(updates_of "$run") updates)"
+}
+
+reaches_four_goals() {
+    local reached least
+    "$root/deploy/evaluate.sh" "$run" --episodes=1000 >"$work/out" 2>&1
+    read -r reached least < <(tr -d '[]:,"' <"$run/evaluation.json" | awk '
+        $1 == "success_rate" { rate = $2 }
+        $1 == "goal_counts" { least = $2
+            for (i = 3; i <= NF; i++) if ($i < least) least = $i }
+        END { print rate, least }')
+    if awk -v r="${reached:-0}" -v l="${least:-0}" \
+        'BEGIN { exit !(r >= 0.9 && l >= 100) }'; then
+        ok "${FUNCNAME[0]} ($reached of 1000 episodes, the rarest $least)"
+    else
+        not_ok "${FUNCNAME[0]}" "$reached of 1000 episodes, the rarest $least"
+    fi
+}
+
+# Model and description go along, and are played from the run's copy.
+an_own_robot_travels() {
+    "${cluster[@]}" "$work/hosts.ini" "$root/deploy/examples/arm.ini" \
+        "--run_dir=$work/here/arm" --units=32 --minibatch=16 --warmup=200 \
+        --replay_size=100000 --max_updates=50 --idle_priority=true \
+        >"$work/out" 2>&1 &
+    finish $! 300
+    if [[ $status == 0 && -e $work/den/runs/arm/task/robot.ini &&
+        $(updates_of "$work/here/arm") == 50 ]]; then
+        ok "${FUNCNAME[0]}"
+    else
+        not_ok "${FUNCNAME[0]}" "status $status: $(tail -n 6 "$work/out")"
+    fi
+}
+
+why=$(no_hosts_because)
+if [[ -n $why ]]; then
+    skip 'a long run over four hosts' "$why"
+    exit 0
+fi
+make_ssh_hosts "${all[@]}" || {
+    not_ok 'four hosts' 'they could not be made'
+    exit 1
+}
+write_hosts
+trains_through_a_cut
+resumes_after_a_power_cut
+ends_with_all_here
+reaches_four_goals
+an_own_robot_travels
+summary
