@@ -5,7 +5,10 @@
  * 64 rows at a given rate. Beside it what ZeroMQ alone carries: the same bytes
  * from the same senders, received, answered and thrown away.
  *
- *   build/tests/bench/bench_shard [SECONDS [MINIBATCHES_A_SECOND [FOLDER...]]]
+ *   build/tests/bench/bench_shard [--curve] [SECONDS [MINIBATCHES_A_SECOND
+ *                                 [FOLDER...]]]
+ *
+ * --curve: all of it, ZeroMQ alone too, with keys.
  *
  * FOLDER: where the ring lies, for one run each; /tmp and /dev/shm if none is
  * given. Seconds above 10 include an msync.
@@ -29,6 +32,8 @@
 #include "common/histogram.h"
 #include "common/log.h"
 #include "common/rng.h"
+#include "proto/guard.h"
+#include "proto/keys.h"
 #include "proto/lifecycle.h"
 #include "proto/link.h"
 
@@ -50,6 +55,8 @@ struct sent {
     double cpu;                                 /* s */
     struct histogram all, second[MOST_SECONDS]; /* microseconds to Inserted */
 };
+
+static struct keys keys; /* one pair for all; of no folder: without keys */
 
 static double clock_s(void) {
     return 1e-9 * (double)uv_hrtime();
@@ -147,8 +154,11 @@ static pid_t start_sender(const char *address, double seconds, size_t i,
     uv_loop_init(&s.loop);
     link_self_init(&s.self, "actor", i == 0 ? "sender-0" : "sender-1");
     s.self.run = RUN;
-    s.client = (struct link_client){
-        .self = &s.self, .on_message = on_answer, .data = &s};
+    s.client = (struct link_client){.self = &s.self,
+                                    .on_message = on_answer,
+                                    .data = &s,
+                                    .keys = &keys,
+                                    .server_key = keys.public};
     if (link_client_start(&s.client, &s.loop, zmq, address, WINDOW + 8) != 0)
         die(address);
     uv_timer_init(&s.loop, &s.end);
@@ -166,6 +176,7 @@ struct learner {
     uv_loop_t loop;
     uv_timer_t turn, end;
     struct config config;
+    struct guard guard;
     struct link_self self;
     struct link_server server;
     struct link_route shard;
@@ -238,11 +249,12 @@ static pid_t start_shard(const char *program, const char *join,
                          const char *folder) {
     pid_t pid = fork();
     if (pid != 0) return pid;
-    char join_option[600], run[600];
+    char join_option[600], run[600], with[600];
     snprintf(join_option, sizeof join_option, "--join=%s", join);
     snprintf(run, sizeof run, "--run_dir=%s", folder);
-    execl(program, program, join_option, run, "--transport=tcp", "--port=5640",
-          "--log_level=warn", (char *)NULL);
+    snprintf(with, sizeof with, "--keys=%s", keys.folder);
+    execl(program, program, join_option, run, with, "--transport=tcp",
+          "--port=5640", "--log_level=warn", (char *)NULL);
     die(program);
     return -1;
 }
@@ -257,12 +269,13 @@ static void start_learner(struct learner *l, void *zmq, double rate) {
     uv_timer_init(&l->loop, &l->turn);
     uv_timer_init(&l->loop, &l->end);
     l->turn.data = l;
+    if (guard_start(&l->guard, &l->loop, zmq, keys.folder) != 0) die("keys");
     link_self_init(&l->self, "learner", "learner");
     l->self.run = RUN;
     l->server = (struct link_server){
         .self = &l->self, .on_message = on_message, .data = l};
-    const struct link_server_options options = {.address = "tcp://127.0.0.1:*",
-                                                .high_water = 1024};
+    const struct link_server_options options = {
+        .address = "tcp://127.0.0.1:*", .guard = &l->guard, .high_water = 1024};
     if (link_server_start(&l->server, &l->loop, zmq, &options) != 0)
         die("learner");
 }
@@ -275,6 +288,7 @@ static pid_t start_sink(int port) {
     void *sock = zmq_socket(zmq_ctx_new(), ZMQ_ROUTER);
     char address[64];
     snprintf(address, sizeof address, "tcp://127.0.0.1:%d", port);
+    if (keys.folder[0] != '\0') keys_serve(&keys, sock);
     if (zmq_bind(sock, address) != 0) die(address);
     for (;;) {
         zmq_msg_t id, message;
@@ -295,6 +309,7 @@ static pid_t start_source(int port, double seconds, struct sent *sent) {
     static char bytes[ROWS * ((2 * S + A + 1) * 4 + 9)];
     char address[64], answer[8];
     snprintf(address, sizeof address, "tcp://127.0.0.1:%d", port);
+    if (keys.folder[0] != '\0') keys_connect(&keys, sock, keys.public);
     if (zmq_connect(sock, address) != 0) die(address);
     const double end = clock_s() + seconds;
     for (int i = 0; i < WINDOW; i++) zmq_send(sock, bytes, sizeof bytes, 0);
@@ -322,9 +337,11 @@ static double bench_plain(struct sent *sent, double seconds) {
     }
     kill(sink, SIGKILL);
     const double sink_cpu = await(sink);
-    printf("ZeroMQ alone: %.2f M rows/s; CPU s a million rows: receiver %.2f, "
-           "senders %.2f\n",
-           1e-6 * rows / seconds, 1e6 * sink_cpu / rows, 1e6 * cpu / rows);
+    printf(
+        "ZeroMQ alone%s: %.2f M rows/s; CPU s a million rows: receiver %.2f, "
+        "senders %.2f\n",
+        keys.folder[0] != '\0' ? " with CURVE" : "", 1e-6 * rows / seconds,
+        1e6 * sink_cpu / rows, 1e6 * cpu / rows);
     return rows / seconds;
 }
 
@@ -364,10 +381,16 @@ static void report(const char *folder, const struct sent *sent, double seconds,
            1e-3 * (double)histogram_quantile(&l->samples, 0.999));
 }
 
+static void remove_folder(const char *folder) {
+    char command[600];
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    if (system(command) != 0) die(folder);
+}
+
 static void bench_shard(const char *program, const char *where,
                         struct sent *sent, double seconds, double rate,
                         double plain) {
-    char folder[512], command[600];
+    char folder[512];
     static struct learner l;
     void *zmq = zmq_ctx_new();
     l = (struct learner){0};
@@ -391,13 +414,29 @@ static void bench_shard(const char *program, const char *where,
     report(where, sent, seconds, shard_cpu, &l, plain);
 
     link_server_finish(&l.server, 0);
+    guard_finish(&l.guard);
     uv_loop_close(&l.loop);
     zmq_ctx_term(zmq);
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    if (system(command) != 0) die(folder);
+    remove_folder(folder);
+}
+
+/* A pair that may be anyone, in a folder for remove_folder(). */
+static void make_keys(void) {
+    static char folder[] = "/tmp/bench-shard-keys-XXXXXX";
+    char path[600], public[WIRE_KEY_LEN];
+    if (mkdtemp(folder) == NULL || keys_make(folder, public) != 0) die(folder);
+    snprintf(path, sizeof path, "%s/allowed", folder);
+    FILE *file = fopen(path, "w");
+    if (file == NULL) die(path);
+    fprintf(file, "%s bench learner,actor,shard\n", public);
+    fclose(file);
+    if (keys_load(&keys, folder) != 0) die(folder);
 }
 
 int main(int argc, char **argv) {
+    const bool curve = argc > 1 && strcmp(argv[1], "--curve") == 0;
+    const char *self = argv[0];
+    argc -= curve, argv += curve;
     const double seconds = argc > 1 ? atof(argv[1]) : 15;
     const double rate = argc > 2 ? atof(argv[2]) : 2000;
     static char *folders[] = {"/tmp", "/dev/shm", NULL};
@@ -409,14 +448,16 @@ int main(int argc, char **argv) {
     log_init("bench_shard", LOG_WARN);
     char program[600];
     snprintf(program, sizeof program, "%s/../../softq-replay",
-             dirname(strdup(argv[0])));
+             dirname(strdup(self)));
     struct sent *sent =
         mmap(NULL, SENDERS * sizeof *sent, PROT_READ | PROT_WRITE,
              MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (sent == MAP_FAILED) die("memory");
     setvbuf(stdout, NULL, _IOLBF, 0);
+    if (curve) make_keys();
     const double plain = bench_plain(sent, seconds < 5 ? seconds : 5);
     for (; *folder != NULL; folder++)
         bench_shard(program, *folder, sent, seconds, rate, plain);
+    if (curve) remove_folder(keys.folder);
     return 0;
 }
