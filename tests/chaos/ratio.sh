@@ -13,6 +13,7 @@ set -u
 . "$(dirname "$0")/../system/lib.bash"
 
 readonly shards=3 slack=64 batch=16
+readonly far=$((50 * shards * (slack + batch))) # rows for the 2 %
 
 look() { # run: a line of the books' numbers, "late" if nobody answers
     "$(program softq-learner)" --status="$1" 2>/dev/null | awk '
@@ -81,7 +82,7 @@ go_through() { # run
         within 30 shards_serve "$1" $shards || return 1
     kill -9 "$(pids_of "$1" softq-learner)"
     sleep 1
-    within 30 shards_serve "$1" $shards && within 60 stored_beyond "$1" 3000
+    within 30 shards_serve "$1" $shards && within 90 stored_beyond "$1" $((far + 1000))
 }
 
 start_books() { # run
@@ -96,15 +97,17 @@ stop_books() { # run
 }
 
 check_judged() { # name, looks, ratio
-    local n bad worst far last
-    read -r n bad worst far last < <(judge "$2" "$3")
+    local n bad worst beyond last
+    read -r n bad worst beyond last < <(judge "$2" "$3")
     if ((n < 20)); then
         not_ok "$1" "only $n looks at a warm run"
     elif ((bad > 0)); then
         not_ok "$1" "$bad of $n looks are off, the worst by $worst updates"
+    elif ((beyond == 0)); then
+        not_ok "$1" "no look beyond $far rows, the last at $last"
     else
-        ok "$1 ($n looks, worst $worst updates off; $far of them beyond \
-$((50 * shards * (slack + batch))) rows, the last at $last)"
+        ok "$1 ($n looks, worst $worst updates off; $beyond of them beyond \
+$far rows, the last at $last)"
     fi
 }
 
@@ -154,6 +157,7 @@ the_ratio_is_kept() { # ratio
     within 30 shards_serve "$run" $shards
     start_books "$run"
     within 60 stored_beyond "$run" 60000
+    sleep 3 # for looks enough
     stop_books "$run"
     check_judged "ratio 1, then $other" "$run.looks" $other
     kill -INT "$launcher"
