@@ -22,6 +22,12 @@ new_disk() { # size
     mount -t tmpfs -o "size=$1" tmpfs "$disk"
 }
 
+# With so many KiB beside the programs that a run keeps copies of.
+new_disk_for_a_run() {
+    local programs=("$learner" "$(program softq-replay)" "$(program softq-actor)")
+    new_disk $(($(du -ck "${programs[@]}" | awk 'END { print $1 }') + $1))k
+}
+
 fill_up() {
     dd if=/dev/zero of="$disk/ballast" bs=4096 2>/dev/null
     ! { echo x >"$disk/probe"; } 2>/dev/null || not_ok 'the disk is full' "$(df "$disk")"
@@ -39,12 +45,12 @@ a_learner_does_not_start_on_it() {
 # Nothing of the ring is left, or the next start would find a cut one.
 a_ring_that_does_not_fit_is_refused() {
     local run=$disk/run status
-    new_disk 4m
+    new_disk_for_a_run 4096
     timeout -k 2 60 "$root/deploy/local.sh" multigoal "${small[@]}" \
         --replay_size=1000000 --run_dir="$run" >"$work/out" 2>"$work/err" \
         </dev/null
     status=$?
-    if [[ $status == 2 ]] && grep -qi 'no space' "$work/err" &&
+    if [[ $status == 2 ]] && grep -qi 'ring: no space' "$work/err" &&
         ! compgen -G "$run/replay/*" >/dev/null; then
         ok "${FUNCNAME[0]}"
     else
@@ -75,7 +81,7 @@ has_new_checkpoint() { # run, written before
 
 training_goes_on_without_it() {
     local run=$disk/run from to written bad
-    new_disk 16m
+    new_disk_for_a_run 12288
     launch "$run" --max_updates=0 --replay_size=20000
     if ! within 60 has_updates "$run" 100; then
         not_ok "${FUNCNAME[0]}" "did not start: $(tail -n 3 "$run.err")"
