@@ -92,6 +92,11 @@ static void report(struct learner *learner, uint64_t now_ms) {
         progress_row(&learner->progress, &now);
         page_data_point(learner, point);
         history_add(&learner->history, point);
+        if (learner->page) {
+            size_t len = 0;
+            char *text = page_data_history(&learner->history, &len);
+            page_set(learner->page, PAGE_HISTORY, text, len);
+        }
     }
 }
 
@@ -143,8 +148,6 @@ static void show(struct learner *learner) {
     if (!learner->page) return;
     text = page_data_status(learner, &len);
     page_set(learner->page, PAGE_STATUS, text, len);
-    text = page_data_history(&learner->history, &len);
-    page_set(learner->page, PAGE_HISTORY, text, len);
     FILE *out = open_memstream(&text, &len);
     if (!out) return;
     metrics_print(learner, out);
