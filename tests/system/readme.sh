@@ -4,6 +4,7 @@
 # that they stand for, links lead somewhere, and a live run has the columns and the
 # metrics of the tables, no more and no fewer. slow/readme.sh runs the commands.
 # not sanitised: what it reads is the same
+# shellcheck disable=SC2016 # ` of Markdown
 set -u
 here=$(cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd)
 # shellcheck source=tests/system/lib.bash
@@ -38,8 +39,10 @@ names_of_table() { # head
 
 # -- commands and options --
 
-for_each_program() { "$(program softq-learner)" --help; "$(program softq-actor)" --help
-    "$(program softq-replay)" --help; "$(program softq-simulate)" --help; }
+declare -A ours=()
+for name in softq-{learner,actor,replay,simulate}; do
+    ours[$name]=$(program "$name")
+done
 
 # A script's own words about itself.
 help_of() { # file
@@ -58,22 +61,26 @@ program_in() { # command
     for word in $1; do
         case $word in
         deploy/*.sh | deploy/*.sbatch | tests/*.sh) echo "$root/$word" && return ;;
-        build/* | softq-learner | softq-actor | softq-replay | softq-simulate)
-            program "${word##*/}" && return ;;
+        build/tests/*) program "${word##*/}" && return ;;
+        softq-* | build/softq-*)
+            word=${word#build/}
+            [[ -z ${ours[$word]-} ]] || { echo "${ours[$word]}" && return; }
+            ;;
         esac
     done
 }
 
-# What a command may be given: the options that its program tells of, and those of
-# the one table where it passes them on.
+# A file of what a command may be given: the options that its program tells of, and
+# those of the one table where it passes them on.
 allowed_for() { # program's file
-    case $1 in
-    *.sh | *.sbatch)
-        help_of "$1" | options_in
-        ! help_of "$1" | grep -qF -- '--name=value' || cat "$work/table"
-        ;;
-    *) "$1" --help 2>/dev/null | options_in && cat "$work/table" ;;
-    esac
+    local list=$work/allowed${1//\//.}
+    if [[ ! -e $list && $1 == *.@(sh|sbatch) ]]; then
+        help_of "$1" | options_in >"$list"
+        ! help_of "$1" | grep -qF -- '--name=value' || cat "$work/table" >>"$list"
+    elif [[ ! -e $list ]]; then
+        "$1" --help 2>/dev/null | options_in | cat - "$work/table" >"$list"
+    fi
+    echo "$list"
 }
 
 unknown_options() { # command: those that its program does not know
@@ -83,7 +90,7 @@ unknown_options() { # command: those that its program does not know
     [[ -x $file || $file == *.sbatch ]] || { echo "no program: $1" && return; }
     # what stands before it is another program's
     options_in <<<"${1#*"$(basename -- "$file")"}" | grep -vxF -- '--name' |
-        grep -vxFf <(allowed_for "$file") | sed "s|\$|: $1|"
+        grep -vxFf "$(allowed_for "$file")" | sed "s|\$|: $1|"
 }
 
 the_marks_fit() {
@@ -96,11 +103,12 @@ the_marks_fit() {
 
 # Where a command is run in another form, it is still that command.
 every_command_is_there() {
-    local line at limit why beside command run bad=''
-    while IFS=$'\037' read -r line at limit why beside command run; do
-        bad+=$(unknown_options "$command")$(unknown_options "$run")$(unknown_options "$beside")
-        [[ $(program_in "$command") == "$(program_in "$run")" ]] ||
-            bad+="line $line: run as another program: $run"
+    local line beside command form bad=''
+    while IFS=$'\037' read -r line _ _ _ beside command form; do
+        bad+=$(unknown_options "$command")$(unknown_options "$form")
+        bad+=$(unknown_options "$beside")
+        [[ $(program_in "$command") == "$(program_in "$form")" ]] ||
+            bad+="line $line: run as another program: $form"
     done <"$work/commands"
     if [[ -n $bad || ! -s $work/commands ]]; then
         not_ok "${FUNCNAME[0]}" "$bad"
@@ -115,6 +123,7 @@ every_option_is_there() {
     for span in deploy/*.sh tests/*.sh; do help_of "$span"; done | options_in |
         sort -u - "$work/table" >"$work/all"
     while read -r span; do
+        [[ $span == *--* ]] || continue
         if [[ -n $(program_in "$span") ]]; then
             bad+=$(unknown_options "$span")
         elif [[ $span == --* ]]; then
@@ -127,22 +136,17 @@ every_option_is_there() {
 
 # The table's names and defaults, a default for each name of a row.
 the_option_table_is_true() {
-    local names values i bad=''
-    "$(program softq-learner)" --help | sed -n '/^ /{s/^ *//;p}' | tr '\n' ' ' |
+    local name names value bad=''
+    "${ours[softq-learner]}" --help | sed -n '/^ /{s/^ *//;p}' | tr '\n' ' ' |
         sed 's/ --\([a-z_]*\)[=[]/\n\1 /g' |
         sed -nE 's/^([a-z_0-9]+) .*default ([^ ]*).*$/\1 \2/p' >"$work/defaults"
-    while IFS='|' read -r _ names values _; do
-        mapfile -t names < <(grep -o '`[a-z_0-9]*`' <<<"$names" | tr -d '`')
-        values=${values# }
-        if ((${#names[@]} > 1)); then
-            IFS='|' read -ra values <<<"${values//, /|}"
-        else
-            values=("$values")
-        fi
-        for ((i = 0; i < ${#names[@]}; i++)); do
-            same_default "${names[i]}" "${values[i]-}" ||
-                bad+=" ${names[i]}: ${values[i]-}, not $(default_of "${names[i]}")"
-        done
+    while IFS='|' read -r _ names value _; do
+        value=${value# }
+        while read -r name; do
+            same_default "$name" "${value%%, *}" ||
+                bad+=" $name: ${value%%, *}, not $(default_of "$name")"
+            [[ $value == *', '* ]] && value=${value#*, } || value=''
+        done < <(grep -o '`[a-z_0-9]*`' <<<"$names" | tr -d '`')
     done < <(sed -n '/^| option | default |/,/^$/{/^| `/p}' "$readme")
     if [[ -n $bad ]]; then not_ok "${FUNCNAME[0]}" "$bad"; else ok "${FUNCNAME[0]}"; fi
 }
@@ -164,11 +168,9 @@ the_examples_are_the_files() {
     block_with ini '[robot]' | diff - deploy/examples/arm.ini >"$work/out" ||
         bad+="arm.ini: $(cat "$work/out")"
     block_with ini '[hub]' >"$work/hosts.ini"
-    (
-        # shellcheck source=deploy/common.sh
-        here=$root/deploy && . "$here/common.sh" && . "$here/hosts.sh" &&
-            read_hosts "$work/hosts.ini" && ((${#hosts[@]} > 1))
-    ) 2>"$work/err" || bad+="hosts.ini: $(cat "$work/err")"
+    # the script's own reader of such files
+    bash -c 'here=deploy; . deploy/common.sh; . deploy/hosts.sh; read_hosts "$1"' \
+        hosts "$work/hosts.ini" 2>"$work/err" || bad+="hosts.ini: $(cat "$work/err")"
     if [[ -n $bad ]]; then not_ok "${FUNCNAME[0]}" "$bad"; else ok "${FUNCNAME[0]}"; fi
 }
 
@@ -179,7 +181,7 @@ every_link_leads_somewhere() {
     done < <(grep -oE '\]\([^)#]+\)' "$readme" | sed 's/^](//; s/)$//' |
         grep -v '^[a-z]*:')
     while read -r to; do
-        grep -qE "^(#+ $to\$|\*\*$to[.*])" "$readme" || bad+=" section \"$to\""
+        grep -qE "^(#+ ${to}\$|\*\*${to}[.*])" "$readme" || bad+=" section \"$to\""
     done < <(grep -rhoE 'README, "[^"]+"' deploy tests/*.sh | sed 's/^README, "//; s/"$//' | sort -u)
     if [[ -n $bad ]]; then not_ok "${FUNCNAME[0]}" "$bad"; else ok "${FUNCNAME[0]}"; fi
 }
@@ -233,7 +235,7 @@ $odd"
     fi
 }
 
-for_each_program | options_in >"$work/table"
+for name in "${ours[@]}"; do "$name" --help; done | options_in >"$work/table"
 the_marks_fit
 every_command_is_there
 every_option_is_there

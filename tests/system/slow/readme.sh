@@ -37,6 +37,7 @@ SCRIPT
 }
 
 # Names of runs in the README are of their day: here, the newest of that task.
+# shellcheck disable=SC2016 # for the shell there
 of_this_day() { # command
     sed -E 's|runs/([a-z0-9-]+)-2[0-9]{7}-[0-9]{6}|$(ls -d runs/\1-2* \| tail -n 1)|g' <<<"$1"
 }
@@ -73,10 +74,10 @@ run_block() {
                 tail -n 10 "$tree/tmp/readme.$line")"
         fi
     done < <(sort -n "$tree$results")
-    for line in $(sed -n 's/^run \([0-9]*\) .*/\1/p' "$work/block"); do
+    while read -r line; do
         grep -q "^$line " "$tree$results" ||
             not_ok "README.md:$line ${shown[$line]}" 'it did not come to its end'
-    done
+    done < <(sed -n 's/^run \([0-9]*\) .*/\1/p' "$work/block")
     : >"$work/block"
 }
 
