@@ -11,7 +11,16 @@ static const uint64_t MOST_UPDATES = UINT64_C(1099511627775);
 
 static bool loopback(const char *host) {
     return strncmp(host, "127.", 4) == 0 || strcmp(host, "localhost") == 0 ||
-           strcmp(host, "::1") == 0 || strcmp(host, "[::1]") == 0;
+           strcmp(host, "[::1]") == 0;
+}
+
+/* A port follows behind a colon. */
+static int check_bracketed(const char *name, const char *host, char *why,
+                           size_t n) {
+    if (strchr(host, ':') == NULL || host[0] == '[') return 0;
+    snprintf(why, n, "%s is '%.80s': write an IPv6 address as [%.80s]", name,
+             host, host);
+    return -EINVAL;
 }
 
 /* One rule: why says a op b in words and what to do. */
@@ -143,6 +152,9 @@ int config_check(const struct config *c, char *why, size_t n) {
         return refuse(why, n, "port", c->port, "port + 10 + index is at most",
                       65535);
     }
+    if (check_bracketed("bind", c->bind, why, n) != 0 ||
+        check_bracketed("advertise", c->advertise, why, n) != 0)
+        return -EINVAL;
     if (c->transport == TRANSPORT_TCP && !loopback(c->bind) && !c->insecure &&
         c->keys[0] == '\0') {
         snprintf(why, n,

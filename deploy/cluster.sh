@@ -166,8 +166,10 @@ deliver() {
 
 # Supervise's words for a host, in `process`.
 processes_on() { # host
-    local h=$1 i at port own=()
+    local h=$1 i at port own=() here_is every=0.0.0.0
     port=$(effective port)
+    here_is=$(advertised "$h")
+    [[ $here_is != '['* ]] || every='[::]'
     local common=('--config={run}/launch.ini' '--run_dir={run}' --transport=tcp
         "--port=$port" "--log_level=$(effective log_level)")
     if [[ -n $secure ]]; then
@@ -175,7 +177,7 @@ processes_on() { # host
     else
         common+=(--insecure=true)
     fi
-    local serve=(--bind=0.0.0.0 "--advertise=$(advertised "$h")")
+    local serve=("--bind=$every" "--advertise=$here_is")
     at=tcp://$(advertised "$learner_host"):$port
     # beside the learner they take what time it leaves
     [[ ${host[$h/learner]} != yes ]] ||

@@ -22,7 +22,7 @@ refuse_line() {
 check_value() { # file, line, host, key, value
     local shape='' allowed=''
     case $4 in
-    address) shape='[A-Za-z0-9][^[:space:]@]*'
+    address) shape='[A-Za-z0-9:][^[:space:]@]*'
         allowed='what ssh connects to: a host name, an address or a name of ssh_config' ;;
     user) shape='[A-Za-z_][A-Za-z0-9_.-]*' allowed='a user name' ;;
     port) shape='[0-9]{1,5}' allowed='1 to 65535, of sshd' ;;
@@ -34,7 +34,8 @@ check_value() { # file, line, host, key, value
     memory) shape='[1-9][0-9]*[KMGT]' allowed='a number and K, M, G or T, as 8G' ;;
     folder) shape='[^~].*' allowed='a path there, absolute or from the home, without ~' ;;
     replay_dir | programs) shape='/.*' allowed='an absolute path there' ;;
-    advertise) shape='[A-Za-z0-9][A-Za-z0-9.-]*' allowed='a host name or an IPv4 address' ;;
+    advertise) shape='[A-Za-z0-9][A-Za-z0-9.-]*|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*'
+        allowed='a host name or an address' ;;
     *) refuse_line "$1" "$2" "[$3] has no key '$4'" "allowed are $host_keys" ;;
     esac
     [[ -z ${host[$3/$4]+there} ]] ||
@@ -211,9 +212,11 @@ each() { # function [host...]
     return "$bad"
 }
 
-# Where others reach it: what the file says, else the host that ssh connects to.
+# Where others reach it: what the file says, else the host that ssh connects to; a
+# port can follow.
 advertised() { # host
     local name=${host[$1/advertise]-}
     [[ -n $name ]] || name=$(ssh_to "$1" -G | sed -n 's/^hostname //p')
+    [[ $name != *:* ]] || name="[$name]"
     echo "$name"
 }

@@ -17,10 +17,12 @@ no_hosts_because() {
     fi
 }
 
-# 10.77.0.10 on for them, 10.77.0.1 for this side; sets off their sshd.
+# 10.77.0.10 on for them, 10.77.0.1 for this side, and fd77::10 on where there is
+# IPv6; sets off their sshd.
 make_ssh_hosts() { # host...
     local h i=10
     make_hosts "$@" && ip address add 10.77.0.1/24 dev bridge &&
+        { ip address add fd77::1/64 dev bridge nodad 2>/dev/null || true; } &&
         mkdir -p /run/sshd && ssh-keygen -q -t ed25519 -N '' -f "$work/id" ||
         return
     for h; do
@@ -28,7 +30,6 @@ make_ssh_hosts() { # host...
             return
         cp "$work/id.pub" "$work/$h/authorized_keys"
         cat >"$work/$h/sshd_config" <<CONFIG
-ListenAddress 10.77.0.$i
 HostKey $work/$h/host_key
 AuthorizedKeysFile $work/$h/authorized_keys
 UsePAM no
@@ -37,7 +38,8 @@ PidFile none
 SetEnv PATH=$work/$h/fake:$PATH
 CONFIG
         printf 'Host %s\n    HostName 10.77.0.%s\n' "$h" "$i" >>"$work/ssh_config"
-        echo "10.77.0.$i $(cat "$work/$h/host_key.pub")" >>"$work/known_hosts"
+        ip -n "$h" address add "fd77::$i/64" dev eth0 nodad 2>/dev/null
+        echo "10.77.0.$i,fd77::$i $(cat "$work/$h/host_key.pub")" >>"$work/known_hosts"
         start_sshd "$h" || return
         i=$((i + 1))
     done

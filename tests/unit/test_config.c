@@ -356,12 +356,19 @@ static void rules_between_options_hold(void **state) {
     static const struct {
         const char *name, *value, *says;
     } cases[] = {
-        {"warmup", "63", "minibatch"},      {"slack", "31", "batch"},
-        {"replay_size", "63", "shards"},    {"task", "", "task"},
-        {"port", "65530", "65535"},         {"bind", "0.0.0.0", "--insecure"},
-        {"on_full", "drop", "lockstep"},    {"actors", "2", "lockstep"},
-        {"shards", "2", "lockstep"},        {"ratio", "0", "lockstep"},
+        {"warmup", "63", "minibatch"},
+        {"slack", "31", "batch"},
+        {"replay_size", "63", "shards"},
+        {"task", "", "task"},
+        {"port", "65530", "65535"},
+        {"bind", "0.0.0.0", "--insecure"},
+        {"on_full", "drop", "lockstep"},
+        {"actors", "2", "lockstep"},
+        {"shards", "2", "lockstep"},
+        {"ratio", "0", "lockstep"},
         {"environments", "33", "lockstep"},
+        {"bind", "::1", "as [::1]"},
+        {"advertise", "fd77::1", "[fd77::1]"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         struct config config;

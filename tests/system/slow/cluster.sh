@@ -128,6 +128,110 @@ an_own_robot_travels() {
     fi
 }
 
+# -- hosts, options and ends of other kinds: two hosts, a short run each --
+
+# hub with the learner and a shard, box with a shard and an actor; further lines of
+# each.
+write_two_hosts() { # of hub, of box
+    printf '[hub]\nfolder = %s\nlearner = yes\nshards = 1\n%b\n' "$work/hub" "$1" \
+        >"$work/two.ini"
+    printf '[box]\nfolder = %s\nshards = 1\nactors = 1\n%b\n' "$work/box" "$2" \
+        >>"$work/two.ini"
+}
+
+launch_two() { # name, task, options...
+    "${cluster[@]}" "$work/two.ini" "$2" "--run_dir=$work/here/$1" --units=32 \
+        --minibatch=16 --warmup=200 --replay_size=100000 --checkpoint_seconds=1 \
+        --idle_priority=true "${@:3}" >"$work/$1.out" 2>"$work/$1.err" &
+    launcher=$!
+}
+
+# Ended well after 50 updates, with what else the case wants.
+ends_well() { # case, name, command...
+    finish "$launcher" 200
+    if [[ $status == 0 && $(updates_of "$work/here/$2") == 50 ]] && "${@:3}"; then
+        ok "$1"
+    else
+        not_ok "$1" "status $status: $(tail -n 6 "$work/$2.out" "$work/$2.err" \
+            "$work"/{hub,box}/runs/"$2"/logs/*.log 2>/dev/null)"
+    fi
+}
+
+runs_over_ipv6() {
+    if ! on_host hub bash -c "</dev/tcp/fd77::11/22" 2>/dev/null; then
+        skip "${FUNCNAME[0]}" 'no IPv6 here'
+        return
+    fi
+    write_two_hosts 'address = fd77::10' 'address = fd77::11'
+    launch_two six multigoal --max_updates=50
+    ends_well "${FUNCNAME[0]}" six grep -q '^learner tcp://\[fd77::10\]:' \
+        "$work/hub/runs/six/address"
+}
+
+runs_without_keys() {
+    write_two_hosts '' ''
+    launch_two open multigoal --max_updates=50 --insecure
+    ends_well "${FUNCNAME[0]}" open test ! -e "$work/hub/runs/open/keys" -a \
+        ! -e "$work/here/open/keys"
+}
+
+an_own_shared_object_travels() {
+    cc -O2 -shared -fPIC "-I$root/actor/include" -o "$work/here/my_env.so" \
+        "$root/deploy/examples/my_env.c" -lm || not_ok "${FUNCNAME[0]}" 'cc'
+    write_two_hosts '' ''
+    launch_two own ./my_env.so --max_updates=50
+    ends_well "${FUNCNAME[0]}" own cmp -s "$work/here/my_env.so" \
+        "$work/box/runs/own/task/env.so"
+}
+
+# Where the user has a systemd, one scope holds all processes; here a stand-in
+# that takes down its words and goes on.
+memory_is_a_scopes() {
+    cat >"$work/box/fake/systemd-run" <<FAKE
+#!/bin/bash
+echo "\$*" >>"$work/scope"
+while [[ \$1 == -* ]]; do [[ \$1 != -p ]] || shift; shift; done
+exec "\$@"
+FAKE
+    chmod +x "$work/box/fake/systemd-run"
+    write_two_hosts '' 'memory = 3G'
+    launch_two scope multigoal --max_updates=50
+    ends_well "${FUNCNAME[0]}" scope grep -q \
+        '^--user --scope -q -p MemoryMax=3G -p MemorySwapMax=0 .*/supervise ' \
+        "$work/scope"
+    rm "$work/box/fake/systemd-run"
+}
+
+# What can be stopped is, and the rest is named; it is stopped when it is back.
+stops_around_a_cut_host() { # host that is cut off, the other one
+    local began=$SECONDS run=stop-$1
+    write_two_hosts '' ''
+    launch_two "$run" multigoal --max_updates=0 --orphan_after=60
+    if ! within 200 has_updates "$work/hub/runs/$run" 50; then
+        not_ok "${FUNCNAME[0]} $1" "$(cat "$work/$run.out" "$work/$run.err")"
+        return
+    fi
+    kill -INT "$launcher"
+    finish "$launcher" 10
+    cut_off "$1"
+    began=$SECONDS
+    "${cluster[@]}" stop "$work/here/$run" >"$work/out" 2>"$work/err"
+    if [[ $? != 1 ]] || ! grep -q "^cluster: $1: does not answer" "$work/err" ||
+        ! grep -q 'has been gone for 60 s' "$work/err"; then
+        not_ok "${FUNCNAME[0]} $1" "$(cat "$work/out" "$work/err")"
+    elif [[ -n $(processes_of "$work/$2/runs/$run") ]]; then
+        not_ok "${FUNCNAME[0]} $1" "left: $(processes_of "$work/$2/runs/$run")"
+    else
+        ok "${FUNCNAME[0]} $1"
+        echo "# stopped in $((SECONDS - began)) s"
+    fi
+    mend_cut_off "$1"
+    if ! "${cluster[@]}" stop "$work/here/$run" >"$work/out" 2>"$work/err" ||
+        ! gone "/runs/$run/"; then
+        not_ok "${FUNCNAME[0]} $1, and when it is back" "$(cat "$work/out" "$work/err")"
+    fi
+}
+
 why=$(no_hosts_because)
 if [[ -n $why ]]; then
     skip 'a long run over four hosts' "$why"
@@ -143,4 +247,10 @@ resumes_after_a_power_cut
 ends_with_all_here
 reaches_four_goals
 an_own_robot_travels
+runs_over_ipv6
+runs_without_keys
+an_own_shared_object_travels
+memory_is_a_scopes
+stops_around_a_cut_host box hub
+stops_around_a_cut_host hub box
 summary
