@@ -65,6 +65,7 @@ chromium    chromium
 prometheus  promtool
 curl        curl
 slurm-wlm   slurmctld
+systemd     /lib/systemd/systemd
 munge       munged
 LIST
     fi
