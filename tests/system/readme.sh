@@ -1,7 +1,7 @@
 #!/bin/bash
 # The README against the project, in seconds: every command's program is there and
 # knows its options, the table of options has the defaults, examples are the files
-# that they stand for, links lead somewhere, and a live run has the columns and the
+# that they stand for, links lead somewhere, quoted words are said, and a live run has the columns and the
 # metrics of the tables, no more and no fewer. slow/readme.sh runs the commands.
 # not sanitised: what it reads is the same
 # shellcheck disable=SC2016 # ` of Markdown
@@ -176,6 +176,11 @@ the_examples_are_the_files() {
 
 every_link_leads_somewhere() {
     local to bad=''
+    sed -n '/^```/,/^```$/d; s/^##* //p' "$readme" | tr 'A-Z ' 'a-z-' |
+        tr -cd 'a-z0-9\n-' >"$work/anchors"
+    while read -r to; do
+        grep -qxF -- "$to" "$work/anchors" || bad+=" #$to"
+    done < <(grep -oE '\]\(#[^)]+\)' "$readme" | sed 's/^](#//; s/)$//')
     while read -r to; do
         [[ -e $to ]] || bad+=" $to"
     done < <(grep -oE '\]\([^)#]+\)' "$readme" | sed 's/^](//; s/)$//' |
@@ -183,6 +188,20 @@ every_link_leads_somewhere() {
     while read -r to; do
         grep -qE "^(#+ ${to}\$|\*\*${to}[.*])" "$readme" || bad+=" section \"$to\""
     done < <(grep -rhoE 'README, "[^"]+"' deploy tests/*.sh | sed 's/^README, "//; s/"$//' | sort -u)
+    if [[ -n $bad ]]; then not_ok "${FUNCNAME[0]}" "$bad"; else ok "${FUNCNAME[0]}"; fi
+}
+
+# What the table of symptoms quotes, ... standing for what changes: a part of a
+# string of the code.
+the_words_are_really_said() {
+    local words bad=''
+    cat {learner,actor,replay,proto}/*.c | tr '\n' ' ' |
+        sed -E 's/" *PRI[a-z0-9]+ *"/ /g; s/" *"//g' >"$work/said"
+    while read -r words; do
+        grep -qF -- "$words" "$work/said" || bad+=" '$words'"
+    done < <(awk -F '|' '/^\| symptom \|/ { inside = 1; next } inside && !/^\|/ { exit }
+        inside { print $3 }' "$readme" | grep -o '`[^`]*`' | tr -d '`' |
+        sed 's/ *\.\.\. */\n/g; s/(ratio$//' | grep .)
     if [[ -n $bad ]]; then not_ok "${FUNCNAME[0]}" "$bad"; else ok "${FUNCNAME[0]}"; fi
 }
 
@@ -242,6 +261,7 @@ every_option_is_there
 the_option_table_is_true
 the_examples_are_the_files
 every_link_leads_somewhere
+the_words_are_really_said
 # an entropy is measured where something follows it
 launch "$run" --temperature=auto
 every_metric_is_documented
