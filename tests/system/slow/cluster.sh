@@ -202,6 +202,41 @@ FAKE
     rm "$work/box/fake/systemd-run"
 }
 
+close_port() { # host, port: what comes there is dropped
+    ip netns exec "$1" nft -f - <<RULES
+table inet closed {
+    chain in { type filter hook input priority 0; tcp dport $2 drop; }
+}
+RULES
+}
+
+says() { # run, words that its status has
+    COLUMNS=1000 "${cluster[@]}" status "$1" 2>&1 | grep -qF -- "$2"
+}
+
+# README's symptoms of a firewall that lets actors come to the learner and not to
+# its shard. It is seen as soon as the firewall is mended.
+a_closed_port_is_told() {
+    local run=$work/here/closed bad=''
+    write_two_hosts '' ''
+    sed -i '/^\[box\]/,$s/^shards = 1/shards = 0/' "$work/two.ini"
+    close_port hub 5560
+    launch_two closed multigoal --max_updates=0
+    within 120 says "$run" ', and no new ones come' || bad+=' no new ones'
+    says "$run" 'a shard owes them answers' || bad+=' owes'
+    sleep 70 # the kernel would try again after 127 s only
+    ip netns exec hub nft delete table inet closed
+    within 15 says "$run" 'updates go on' || bad+=' goes on'
+    kill -INT "$launcher"
+    finish "$launcher" 10
+    if [[ -z $bad ]]; then
+        ok "${FUNCNAME[0]}"
+    else
+        not_ok "${FUNCNAME[0]}" "not said:$bad: $("${cluster[@]}" status "$run" 2>&1)"
+    fi
+    "${cluster[@]}" stop "$run" >"$work/out" 2>&1
+}
+
 # What can be stopped is, and the rest is named; it is stopped when it is back.
 stops_around_a_cut_host() { # host that is cut off, the other one
     local began=$SECONDS run=stop-$1
@@ -251,6 +286,7 @@ runs_over_ipv6
 runs_without_keys
 an_own_shared_object_travels
 memory_is_a_scopes
+a_closed_port_is_told
 stops_around_a_cut_host box hub
 stops_around_a_cut_host hub box
 summary
