@@ -4,10 +4,10 @@
 # off, slow or losing packets. In rounds: faults, one on top of the other, then
 # all is mended and the run must go on.
 #
-#   tests/chaos/chaos.sh [--minutes=2] [--seed=N] [--one-host]
+#   tests/chaos/chaos.sh [--minutes=3] [--seed=N] [--one-host]
 #                        [--faults=KIND,...] [--longest=8]
 #
-# --minutes: of faults, 2 as in CI, 30 for a night's sleep. --seed repeats the
+# --minutes: of faults, 3 as in CI, 30 for a night's sleep. --seed repeats the
 # order, kinds, victims and lengths of the faults; a run prints its own. --faults:
 # only these of kill, pause, cut_off, slow_down, lose_packets. --longest: seconds
 # that one lasts at most.
@@ -28,7 +28,7 @@ here=$(cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd)
 # shellcheck source=tests/system/lib.bash
 . "$here/../system/lib.bash"
 
-minutes=2 seed=$((RANDOM * 32768 + RANDOM)) longest=8 only=
+minutes=3 seed=$((RANDOM * 32768 + RANDOM)) longest=8 only=
 # a sanitised build learns too slowly to be judged for it
 judge_policy=yes
 [[ $build != *san* ]] || minutes=0.5 judge_policy=no
