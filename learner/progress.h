@@ -4,10 +4,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "common/config.h"
 #include "learner/algorithm.h"
+#include "learner/csv.h"
 #include "learner/events.h"
 
 /*
@@ -39,8 +39,8 @@ struct progress {
     struct progress_now row; /* at the last row of the file */
 
     /* private */
-    FILE *csv;
-    bool csv_failed, live, lines, begun;
+    struct csv csv;
+    bool live, lines, begun;
     double returns[PROGRESS_EPISODES]; /* of the last episodes, a ring */
     double next_line;
     size_t n_window;
