@@ -26,7 +26,13 @@
  * on_full = drop it needs a policy only: while nothing can be sent it keeps the
  * newest `batch` rows and drops those before them. What was sent once is never
  * dropped: it may be stored.
+ *
+ * An evaluator (config.evaluator) joins in the same way and stores nothing:
+ * whenever the learner gives it parameters it plays a trial by them and tells
+ * what it found with its heartbeats (evaluator.h).
  */
+struct trial;
+
 enum actor_state {
     ACTOR_FINDING, /* no address yet */
     ACTOR_HELLO,   /* Hello sent: waits for Welcome */
@@ -75,6 +81,11 @@ struct actor {
     struct outbox outbox;
     uint64_t episodes_to; /* sent but not yet received, up to this number */
     uint64_t last_episodes_lost;
+
+    /* evaluator only */
+    struct trial *trial; /* over rollout */
+    bool playing;
+    struct wire_evaluation evaluation; /* the last one */
 
     /* lockstep only */
     uint64_t round;

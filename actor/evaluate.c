@@ -24,6 +24,7 @@
 struct evaluation {
     struct config config; /* of the run, with its networks' size */
     const char *run;
+    struct rollout rollout;
     struct trial trial;
     struct snapshot snapshot;
     char why[1024];
@@ -36,7 +37,7 @@ static bool needs_checkpoint(const struct config *config) {
 /* The task and who plays it. */
 static int prepare(struct evaluation *evaluation) {
     struct config *config = &evaluation->config;
-    struct rollout *rollout = &evaluation->trial.rollout;
+    struct rollout *rollout = &evaluation->rollout;
     const struct snapshot *snapshot = &evaluation->snapshot;
     char *why = evaluation->why;
     const size_t n = sizeof(evaluation->why);
@@ -52,7 +53,8 @@ static int prepare(struct evaluation *evaluation) {
         if (err) return err;
         config->units = snapshot->policy.shape.H;
     }
-    int err = trial_init(&evaluation->trial, config, config->episodes, why, n);
+    int err = trial_init(&evaluation->trial, rollout, config, config->episodes,
+                         why, n);
     if (err) return err;
     if (needs_checkpoint(config))
         err = snapshot_check(snapshot, config->task, &rollout->spec, why, n);
@@ -96,7 +98,7 @@ static int play(struct evaluation *evaluation) {
 /* Play, with or without a file of traces. */
 static int play_traced(struct evaluation *evaluation) {
     const struct config *config = &evaluation->config;
-    struct rollout *rollout = &evaluation->trial.rollout;
+    struct rollout *rollout = &evaluation->rollout;
     struct traces traces = {0};
     int err = 0, failed = 0;
     if (config->traces[0] != '\0') {
@@ -155,7 +157,7 @@ static int write_json(struct evaluation *evaluation) {
                                 random ? "" : evaluation->snapshot.file) &&
         (random || add_policy(&evaluation->snapshot, object)) &&
         cJSON_AddNumberToObject(object, "unstable",
-                                (double)evaluation->trial.rollout.discarded) &&
+                                (double)evaluation->rollout.discarded) &&
         summary_json(&evaluation->trial.summary, object) == 0)
         text = cJSON_Print(object);
     int err = text ? rundir_write(evaluation->run, name, text, strlen(text))
@@ -204,7 +206,7 @@ int evaluate_run(const struct config *config) {
         err = write_json(&evaluation);
     }
     if (err) log_error("%s", evaluation.why);
-    trial_finish(&evaluation.trial);
+    rollout_finish(&evaluation.rollout);
     snapshot_finish(&evaluation.snapshot);
     if (err == -EDOM) return EXIT_NON_FINITE;
     return err ? EXIT_REFUSED : EXIT_FINISHED;

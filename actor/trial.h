@@ -21,22 +21,22 @@
 enum { TRIAL_ENVIRONMENTS = 64 };
 
 struct trial {
-    struct rollout rollout;
-    struct summary summary; /* of the episodes that count */
-    uint64_t episodes;      /* to play */
+    struct rollout *rollout; /* borrowed: its owner finishes it */
+    struct summary summary;  /* of the episodes that count */
+    uint64_t episodes;       /* to play */
 
     /* private */
     uint64_t played[TRIAL_ENVIRONMENTS];
 };
 
 /*
- * Load config->task for so many episodes; config->environments has no say.
- * Random actions until rollout_set_policy() of its rollout. Errors as
- * rollout_init(). A zeroed trial may be finished.
+ * Initialise rollout, of config->task, for so many episodes (at least 1);
+ * config->environments has no say. Random actions until rollout_set_policy().
+ * Errors as rollout_init(). Nothing of a trial is to be finished.
  */
-int trial_init(struct trial *trial, const struct config *config,
-               uint64_t episodes, char *why, size_t n);
-void trial_finish(struct trial *trial);
+int trial_init(struct trial *trial, struct rollout *rollout,
+               const struct config *config, uint64_t episodes, char *why,
+               size_t n);
 
 /* Begin again, with the policy of the rollout. 0 or -ENOMEM: not usable. */
 int trial_again(struct trial *trial);

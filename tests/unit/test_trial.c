@@ -18,15 +18,23 @@ static struct config settings(const char *task) {
 static void start(struct trial *trial, const struct config *config,
                   uint64_t episodes) {
     char why[256] = "";
-    assert_int_equal(trial_init(trial, config, episodes, why, sizeof(why)), 0);
-    const size_t P = mlp_parameters(&trial->rollout.shape);
+    struct rollout *rollout = calloc(1, sizeof(*rollout));
+    assert_non_null(rollout);
+    assert_int_equal(
+        trial_init(trial, rollout, config, episodes, why, sizeof(why)), 0);
+    const size_t P = mlp_parameters(&rollout->shape);
     float *phi = malloc(P * sizeof(*phi));
     assert_non_null(phi);
     test_fill_normal(phi, P, 9);
     const struct policy policy = {
-        .shape = trial->rollout.shape, .phi = phi, .alpha = 1.0f};
-    assert_int_equal(rollout_set_policy(&trial->rollout, &policy, 7), 0);
+        .shape = rollout->shape, .phi = phi, .alpha = 1.0f};
+    assert_int_equal(rollout_set_policy(rollout, &policy, 7), 0);
     free(phi);
+}
+
+static void finish(struct trial *trial) {
+    rollout_finish(trial->rollout);
+    free(trial->rollout);
 }
 
 static struct summary play(struct trial *trial) {
@@ -58,7 +66,7 @@ static void every_trial_is_the_same(void **unused) {
         assert_memory_equal(&first.ret, &second.ret, sizeof(first.ret));
         assert_memory_equal(&first.length, &second.length,
                             sizeof(first.length));
-        trial_finish(&one), trial_finish(&other);
+        finish(&one), finish(&other);
     }
 }
 
@@ -74,7 +82,7 @@ static void nothing_explores(void **unused) {
     start(&loud, &config, 10);
     const struct summary first = play(&plain), second = play(&loud);
     assert_memory_equal(&first.ret, &second.ret, sizeof(first.ret));
-    trial_finish(&plain), trial_finish(&loud);
+    finish(&plain), finish(&loud);
 }
 
 /* Of few episodes the first of each environment count, short and long ones. */
@@ -84,13 +92,13 @@ static void the_first_of_each_environment_count(void **unused) {
     struct trial trial;
     start(&trial, &config, 65); // environment 0 plays two
     play(&trial);
-    assert_int_equal(trial.rollout.E, 64);
+    assert_int_equal(trial.rollout->E, 64);
     assert_int_equal(trial.summary.ret.n, 65);
     uint64_t least = UINT64_MAX;
     for (size_t e = 0; e < 64; e++)
         least = trial.played[e] < least ? trial.played[e] : least;
     assert_true(least >= 1 && trial.played[0] >= 2);
-    trial_finish(&trial);
+    finish(&trial);
 }
 
 int main(void) {
