@@ -255,6 +255,25 @@ void progress_row(struct progress *progress, const struct progress_now *now) {
     progress->statistic = (struct progress_statistic){0};
 }
 
+void progress_evaluation(struct progress *progress,
+                         const struct wire_evaluation *evaluation,
+                         uint64_t updates, double wall) {
+    const double episodes = (double)evaluation->episodes;
+    const struct events_scalar scalars[] = {
+        {"evaluation/return", evaluation->mean_return},
+        {"evaluation/deviation", evaluation->std_return},
+        {"evaluation/length", evaluation->mean_length},
+        {"evaluation/success", evaluation->has_goals
+                                   ? (double)evaluation->reached / episodes
+                                   : (double)NAN}};
+    if (!events_room(&progress->events) || evaluation->episodes == 0 ||
+        updates < progress->evaluated)
+        return;
+    progress->evaluated = updates;
+    events_write(&progress->events, wall, updates, scalars,
+                 sizeof(scalars) / sizeof(*scalars), NULL, 0);
+}
+
 struct progress_rates progress_rates(const struct progress *progress,
                                      const struct progress_now *now) {
     if (progress->n_window == 0) return (struct progress_rates){0};
