@@ -45,8 +45,10 @@ static void end_trial(struct actor *a) {
         .reached = reached,
     };
     a->beat_ms = 0; /* tell it with the next tick */
-    log_info("version %" PRIu64 ": return %.2f +- %.2f in %" PRIu64 " episodes",
-             a->rollout.version, a->evaluation.mean_return,
+    log_info("update %" PRIu64 ", generation %" PRIu64
+             ": return %.2f +- %.2f in %" PRIu64 " episodes",
+             a->rollout.version & ((UINT64_C(1) << 40) - 1),
+             a->rollout.version >> 40, a->evaluation.mean_return,
              a->evaluation.std_return, a->evaluation.episodes);
 }
 
@@ -56,7 +58,7 @@ void evaluator_step(struct actor *a) {
     if (rc == -EDOM) {
         actor_stop(a, EXIT_NON_FINITE, why);
     } else if (rc != 0) {
-        log_warn("version %" PRIu64 ": %s", a->rollout.version, why);
+        log_warn("%s", why);
         end_trial(a);
     } else if (trial_done(a->trial)) {
         end_trial(a);
