@@ -69,10 +69,10 @@ struct actor {
     struct rng jitter;
 
     /* after the first Welcome */
-    bool welcomed;
+    bool welcomed, has_policy;
+    bool playing; /* an evaluator's trial */
     uint64_t rank;
     struct rollout rollout;
-    bool has_policy;
     struct batch stage, spare; /* rows of no batch yet */
     uint64_t stage_ms;         /* when the oldest of them was made */
     uint64_t dropped;          /* rows, by on_full = drop */
@@ -83,8 +83,7 @@ struct actor {
     uint64_t last_episodes_lost;
 
     /* evaluator only */
-    struct trial *trial; /* over rollout */
-    bool playing;
+    struct trial *trial;               /* over rollout */
     struct wire_evaluation evaluation; /* the last one */
 
     /* lockstep only */
