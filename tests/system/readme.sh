@@ -28,11 +28,11 @@ block_with() { # language, words
         inside { text = text $0 "\n" }' "$readme"
 }
 
-# The names in the first cells of the table whose head has these words: what is
-# between ` and `, but for {labels} and options' values.
-names_of_table() { # head
-    awk -v head="$1" -F '|' '
-        index($0, head) == 1 { inside = 1; next }
+# The names in the first cells of the tables with that head, or of the one that is
+# the NTH: what is between ` and `.
+names_of_tables() { # head, NTH
+    awk -v head="$1" -v nth="${2-}" -F '|' '
+        index($0, head) == 1 { inside = !nth || ++seen == nth; next }
         inside && !/^\|/ { inside = 0 }
         inside && !/^\|-/ { print $2 }' "$readme" | grep -o '`[^`]*`' | tr -d '`'
 }
@@ -220,7 +220,7 @@ END
 
 # A counter stands there without _total, as everywhere but in /metrics.
 documented_metrics() {
-    names_of_table '| metric |' | sort -u
+    names_of_tables '| metric |' | sort -u
 }
 
 all_metrics_are_there() {
@@ -242,15 +242,15 @@ $odd"
     fi
 }
 
-every_column_is_documented() {
+every_column_is_documented() { # file, which of the tables
     local odd
-    head -n 1 "$run/progress.csv" | tr , '\n' | sort >"$work/columns"
-    odd=$(comm -3 "$work/columns" <(names_of_table '| column |' | sort))
+    head -n 1 "$run/$1" | tr , '\n' | sort >"$work/columns"
+    odd=$(comm -3 "$work/columns" <(names_of_tables '| column |' "$2" | sort))
     if [[ -n $odd || $(wc -l <"$work/columns") -lt 10 ]]; then
-        not_ok "${FUNCNAME[0]}" "in progress.csv only, or (indented) in README only:
+        not_ok "${FUNCNAME[0]} $1" "in $1 only, or (indented) in README only:
 $odd"
     else
-        ok "${FUNCNAME[0]} ($(wc -l <"$work/columns"))"
+        ok "${FUNCNAME[0]} $1 ($(wc -l <"$work/columns"))"
     fi
 }
 
@@ -263,9 +263,10 @@ the_examples_are_the_files
 every_link_leads_somewhere
 the_words_are_really_said
 # an entropy is measured where something follows it
-launch "$run" --temperature=auto
+launch "$run" --temperature=auto --evaluators=1 --evaluate_every=200
 every_metric_is_documented
-every_column_is_documented
+every_column_is_documented progress.csv 1
+every_column_is_documented evaluations.csv 2
 kill -INT "$launcher"
 finish "$launcher" 20
 summary

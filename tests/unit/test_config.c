@@ -369,6 +369,7 @@ static void rules_between_options_hold(void **state) {
         {"environments", "33", "lockstep"},
         {"bind", "::1", "as [::1]"},
         {"advertise", "fd77::1", "[fd77::1]"},
+        {"evaluators", "1", "lockstep"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         struct config config;
