@@ -212,3 +212,7 @@ void page_stop(struct page *page) {
     pthread_mutex_destroy(&page->lock);
     free(page);
 }
+
+void page_http_version(char *text, size_t n) {
+    snprintf(text, n, "%s", MHD_get_version());
+}

@@ -83,6 +83,10 @@ int mujoco_load(struct mujoco_model **model, const char *file, int frame_skip,
     return 0;
 }
 
+void mujoco_version(char *text, size_t n) {
+    snprintf(text, n, "%s", mj_versionString());
+}
+
 void mujoco_unload(void *model) {
     struct mujoco_model *shared = model;
     mj_deleteModel(shared->m);
