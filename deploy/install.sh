@@ -38,7 +38,7 @@ libcmocka-dev           pc:cmocka
 LIST
     fi
     echo gnuplot-nox gnuplot
-    if [ "$package" = yes ]; then
+    if [ "$deb" = yes ]; then
         cat <<'LIST'
 dpkg-dev dpkg-shlibdeps
 binutils strip
@@ -113,14 +113,14 @@ apt() {
         apt-get -q -o DPkg::Lock::Timeout=300 "$@" </dev/null >&2
 }
 
-install=yes video=no package=no tests=no slow=no
+install=yes video=no deb=no tests=no slow=no
 for argument; do
     case $argument in
     --no-install) install=no ;;
     --video) video=yes ;;
-    --package) package=yes ;;
-    --tests) video=yes package=yes tests=yes ;;
-    --slow) video=yes package=yes tests=yes slow=yes ;;
+    --package) deb=yes ;;
+    --tests) video=yes deb=yes tests=yes ;;
+    --slow) video=yes deb=yes tests=yes slow=yes ;;
     *)
         refuse "unknown argument '$argument': --no-install, --video," \
             "--package, --tests or --slow"
