@@ -44,12 +44,15 @@ copy_programs() {
 
 # What `ninja uninstall` goes by is the user's own installation.
 install_programs() {
-    local log=$build_folder/meson-logs/install-log.txt status=0
+    local log=$build_folder/meson-logs/install-log.txt status=0 lock
+    exec {lock}<"$build_folder"
+    flock "$lock"
     [[ ! -e $log ]] || cp -- "$log" "$work/installed" || exit 2
     DESTDIR=$work/tree meson install -C "$build_folder" --tags runtime \
         --no-rebuild --quiet >"$work/log" 2>&1 || status=1
     rm -f -- "$log"
     [[ ! -e $work/installed ]] || mv -- "$work/installed" "$log" || exit 2
+    exec {lock}<&-
     ((status == 0)) ||
         refuse "meson install failed: $(tail -n 1 "$work/log")"
 }

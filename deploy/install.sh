@@ -12,12 +12,15 @@
 # (PKG_CONFIG_PATH), a MuJoCo tree where $MUJOCO names it.
 # Exit status: 0 all is present, 2 not.
 set -eu
+
 here=$(cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd -P)
+# shellcheck source=deploy/common.sh
+. "$here/common.sh"
 
 # what shows that a package's part is there: a command, a pkg-config name or
 # (with a slash) a file's pattern
 needed() {
-    if [ -e "$here/../meson.build" ]; then
+    if [ -z "$installed" ]; then
         cat <<'LIST'
 gcc                     gcc
 libc6-dev               /usr/include/stdio.h
@@ -103,11 +106,6 @@ find_missing() {
     done < <(needed)
 }
 
-refuse() {
-    printf 'install: %s\n' "$*" >&2
-    exit 2
-}
-
 apt() {
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
         apt-get -q -o DPkg::Lock::Timeout=300 "$@" </dev/null >&2
@@ -116,6 +114,7 @@ apt() {
 install=yes video=no deb=no tests=no slow=no
 for argument; do
     case $argument in
+    --help | -h) help "$0" ;;
     --no-install) install=no ;;
     --video) video=yes ;;
     --package) deb=yes ;;
@@ -142,9 +141,9 @@ if [ "$(id -u)" -ne 0 ]; then
     command -v sudo >/dev/null ||
         refuse "missing, as root: apt-get install ${missing[*]}"
     as_root=(sudo)
-    echo "install: asking for sudo, to install packages" >&2
+    say "asking for sudo, to install packages"
 fi
-echo "install: installing ${missing[*]}" >&2
+say "installing ${missing[*]}"
 
 # package lists may be missing or old: ask for new ones only then
 "${as_root[@]}" apt-get -qq -s install --no-install-recommends \
