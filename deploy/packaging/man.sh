@@ -56,7 +56,7 @@ of_scripts() { # where they will lie
     head_of softq "$version" 'Soft Q-Learning with actors and replay shards'
     printf '.SH SYNOPSIS\n.B softq\n\\fICOMMAND\\fR [\\fIARGUMENT\\fR ...]\n'
     printf '.SH DESCRIPTION\n'
-    echo 'Each command says what follows by \fB\-\-help\fR too.'
+    printf 'Each command says by \\fB\-\-help\\fR too what follows.\n'
     while read -r command; do
         printf '.SS softq %s\n.nf\n' "$command"
         (help "$scripts/$command.sh") | plain

@@ -49,7 +49,7 @@ versions_are_of_what_is_linked() {
         ! tail -n +2 "$work/version" | grep -qvE '^[A-Za-z-]+ [0-9]+\.[0-9.]+' ||
             bad+=" $p: $(cat "$work/version")"
         tail -n +2 "$work/version" | cut -d' ' -f1 | sort |
-            diff - <(linked "$bin/$p") >"$work/diff" || bad+=" $p: $(cat "$work/diff")"
+            diff - <(linked "$bin/$p") >"$work/diff" || bad+=" $p: $(head -n 4 "$work/diff")"
     done
     for p in libuv libzmq; do
         grep -qE "^$p $(pkg-config --modversion "$p")(,|\$)" "$work/version" ||
@@ -143,7 +143,7 @@ offered() { # line
         how=${how#* -F }
         "${how%% *}" "${COMP_WORDS[0]}"
         printf "%s\n" "${COMPREPLY[@]}"' \
-        offered "$prefix/share/bash-completion/completions/${1%% *}" "$1"
+        offered "$prefix/share/bash-completion/completions/${1%% *}" "$1" 2>>"$work/err"
 }
 
 completion_offers() {
@@ -179,11 +179,11 @@ every_option_is_everywhere() {
         "$p" --print_options | cut -f 1 | sort >"$work/options"
         (($(grep -c . "$work/options") > 15)) || bad+=" $p --print_options"
         "$p" --help | sed -nE 's/^ +--([a-z_]+)[]=A-Z[]*( .*)?$/\1/p' | sort |
-            diff - "$work/options" >"$work/diff" || bad+=" $p --help: $(cat "$work/diff")"
+            diff - "$work/options" >"$work/diff" || bad+=" $p --help: $(head -n 4 "$work/diff")"
         offered "$p --" | sed 's/^--//; s/[ =]$//' | sort |
-            diff - "$work/options" >"$work/diff" || bad+=" completion of $p: $(cat "$work/diff")"
+            diff - "$work/options" >"$work/diff" || bad+=" completion of $p: $(head -n 4 "$work/diff")"
         sed -n 's/^\\fB\\-\\-\([a-z_]*\)\\fR.*$/\1/p' "$prefix/share/man/man1/$p.1" | sort |
-            diff - "$work/options" >"$work/diff" || bad+=" $p.1: $(cat "$work/diff")"
+            diff - "$work/options" >"$work/diff" || bad+=" $p.1: $(head -n 4 "$work/diff")"
     done
     if [[ -n $bad ]]; then not_ok "${FUNCNAME[0]}" "$bad"; else ok "${FUNCNAME[0]}"; fi
 }
