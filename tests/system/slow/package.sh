@@ -42,13 +42,14 @@ in_home() { # command
 }
 
 it_installs_alone() {
-    rm -rf "${tree:?}$project"
+    rm -rf "${tree:?}/home/stranger" # neither checkout nor runs
     mkdir -p "$tree$project" && cp "$deb" "$tree/home/stranger/softq.deb" || return
     inside apt-get update >"$work/out" 2>&1
     # what it depends on, first: so that its own removal can be told apart
     in_home "apt-get install -y --no-install-recommends \
         \$(dpkg-deb -f softq.deb Depends | sed 's/ ([^)]*)//g; s/|[^,]*//g; s/,/ /g') \
         gcc libc6-dev pkg-config" >>"$work/out" 2>&1
+    in_home 'useradd -m user' >>"$work/out" 2>&1
     files_of_tree >"$work/before"
     if in_home 'apt-get install -y --no-install-recommends ./softq.deb' >>"$work/out" 2>&1; then
         ok "${FUNCNAME[0]}"
@@ -74,8 +75,8 @@ a_run_of_a_few_hundred_updates() {
 
 # As a user without rights, whose folder the run lands in.
 a_users_robot_trains() {
-    in_home 'useradd -m user; su user -c "cd && softq local swimmer --no-install \
-        --max_updates=100 --warmup=200 --evaluation_episodes=2 --progress=lines && ls -d runs/swimmer-*"' \
+    in_home 'su - user -c "softq local swimmer --no-install \
+        --max_updates=100 --warmup=300 --evaluation_episodes=2 --progress=lines && ls -d runs/swimmer-*"' \
         >"$work/out" 2>&1 </dev/null
     if [[ $(tail -n 1 "$work/out") == runs/swimmer-* ]]; then
         ok "${FUNCNAME[0]}"
@@ -106,7 +107,7 @@ it_knows_no_checkout() {
 }
 
 a_removal_leaves_nothing() {
-    in_home 'userdel -r user; apt-get remove -y softq' >"$work/out" 2>&1
+    in_home 'apt-get remove -y softq' >"$work/out" 2>&1
     files_of_tree >"$work/after"
     if diff "$work/before" "$work/after" >"$work/diff" &&
         ! in_home 'dpkg -s softq' >/dev/null 2>&1; then
