@@ -8,6 +8,7 @@
 
 #include <zmq.h>
 
+#include "actor/evaluator.h"
 #include "common/exit_status.h"
 #include "common/log.h"
 
@@ -25,6 +26,7 @@ static bool lockstep_may_step(const struct actor *a) {
 
 static bool may_step(const struct actor *a) {
     if (a->stopping || !a->welcomed || !a->has_policy) return false;
+    if (a->config.evaluator) return a->playing;
     if (a->config.on_full == ON_FULL_DROP) return true;
     if (!delivery_has_room(&a->delivery)) return false;
     return a->config.lockstep ? lockstep_may_step(a)
@@ -114,6 +116,10 @@ static void on_step(uv_idle_t *idle) {
         uv_idle_stop(idle); /* actor_wake() starts it again */
         return;
     }
+    if (a->config.evaluator) {
+        evaluator_step(a);
+        return;
+    }
     char why[256];
     drop_oldest(a);
     if (a->stage.n == 0) a->stage_ms = uv_now(a->loop);
@@ -149,6 +155,7 @@ static void on_fatal(struct delivery *delivery, int status) {
 }
 
 int actor_create(struct actor *a) {
+    if (a->config.evaluator) return evaluator_create(a);
     char why[256];
     const struct config *config = &a->config;
     uint64_t epoch = config->lockstep ? 0 : a->self.incarnation;
@@ -179,6 +186,7 @@ int actor_create(struct actor *a) {
 }
 
 void actor_explore(struct actor *a, uint64_t ordinal) {
+    if (a->config.evaluator) return;
     const struct exploration old = a->rollout.exploration;
     const struct exploration new = exploration_of(&a->config, ordinal);
     const bool same =
@@ -196,6 +204,7 @@ void actor_explore(struct actor *a, uint64_t ordinal) {
 
 int actor_policy(struct actor *a, const struct policy *policy,
                  uint64_t version) {
+    if (a->config.evaluator) return evaluator_begin(a, policy, version);
     return rollout_set_policy(&a->rollout, policy, version);
 }
 
@@ -214,6 +223,14 @@ static void on_tick(uv_timer_t *timer) {
     actor_wake(a);
 }
 
+static void say_totals(const struct actor *a) {
+    if (a->config.evaluator) return; /* each trial was told */
+    log_info("%" PRIu64 " steps, %" PRIu64 " rows acknowledged, %" PRIu64
+             " episodes, %" PRIu64 " discarded, %" PRIu64 " dropped",
+             a->rollout.steps, a->delivery.acknowledged, a->rollout.episodes,
+             a->rollout.discarded, a->dropped);
+}
+
 /* Last words: rows of no batch yet, episodes. Nobody waits for answers. */
 void actor_stop(struct actor *a, int status, const char *why) {
     if (a->stopping) {
@@ -229,10 +246,7 @@ void actor_stop(struct actor *a, int status, const char *why) {
     if (a->welcomed) {
         if (status != EXIT_NON_FINITE) flush(a, true);
         join_send_episodes(a, true);
-        log_info("%" PRIu64 " steps, %" PRIu64 " rows acknowledged, %" PRIu64
-                 " episodes, %" PRIu64 " discarded, %" PRIu64 " dropped",
-                 a->rollout.steps, a->delivery.acknowledged,
-                 a->rollout.episodes, a->rollout.discarded, a->dropped);
+        say_totals(a);
     }
     a->stopping = true;
     lifecycle_close_all(a->loop);
@@ -263,6 +277,7 @@ static void finish(struct actor *a) {
     batch_finish(&a->stage);
     batch_finish(&a->spare);
     rollout_finish(&a->rollout);
+    evaluator_finish(a);
 }
 
 int actor_run(const struct config *config) {
@@ -278,7 +293,8 @@ int actor_run(const struct config *config) {
     a->config = *config;
     a->loop = &loop;
     a->zmq = zmq;
-    a->status = link_self_init(&a->self, "actor", config->name) == 0
+    const char *role = config->evaluator ? "evaluator" : "actor";
+    a->status = link_self_init(&a->self, role, config->name) == 0
                     ? start(a)
                     : EXIT_REFUSED;
     if (a->status != EXIT_FINISHED) {

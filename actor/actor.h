@@ -26,7 +26,13 @@
  * on_full = drop it needs a policy only: while nothing can be sent it keeps the
  * newest `batch` rows and drops those before them. What was sent once is never
  * dropped: it may be stored.
+ *
+ * An evaluator (config.evaluator) joins in the same way and stores nothing:
+ * whenever the learner gives it parameters it plays a trial by them and tells
+ * what it found with its heartbeats (evaluator.h).
  */
+struct trial;
+
 enum actor_state {
     ACTOR_FINDING, /* no address yet */
     ACTOR_HELLO,   /* Hello sent: waits for Welcome */
@@ -63,10 +69,10 @@ struct actor {
     struct rng jitter;
 
     /* after the first Welcome */
-    bool welcomed;
+    bool welcomed, has_policy;
+    bool playing; /* an evaluator's trial */
     uint64_t rank;
     struct rollout rollout;
-    bool has_policy;
     struct batch stage, spare; /* rows of no batch yet */
     uint64_t stage_ms;         /* when the oldest of them was made */
     uint64_t dropped;          /* rows, by on_full = drop */
@@ -75,6 +81,10 @@ struct actor {
     struct outbox outbox;
     uint64_t episodes_to; /* sent but not yet received, up to this number */
     uint64_t last_episodes_lost;
+
+    /* evaluator only */
+    struct trial *trial;               /* over rollout */
+    struct wire_evaluation evaluation; /* the last one */
 
     /* lockstep only */
     uint64_t round;

@@ -18,8 +18,9 @@ void dialogue_tell(struct actor *a, const struct wire_message *message) {
 }
 
 void dialogue_hello(struct actor *a) {
-    struct wire_message hello = {.type = WIRE_HELLO,
-                                 .hello = {.role = WIRE_ACTOR}};
+    const enum wire_role role =
+        a->config.evaluator ? WIRE_EVALUATOR : WIRE_ACTOR;
+    struct wire_message hello = {.type = WIRE_HELLO, .hello = {.role = role}};
     snprintf(hello.hello.build, sizeof(hello.hello.build), "%s",
              config_version());
     a->state = ACTOR_HELLO;
@@ -47,6 +48,8 @@ static bool still_fits(const struct config *old, const struct config *new) {
            old->environments == new->environments && old->batch == new->batch &&
            old->window == new->window && old->units == new->units &&
            old->horizon == new->horizon && old->lockstep == new->lockstep &&
+           (!old->evaluator ||
+            old->evaluation_episodes == new->evaluation_episodes) &&
            old->multigoal_start_sd ==
                new->multigoal_start_sd &&strcmp(old->multigoal_reward,
                                                 new->multigoal_reward) == 0;
@@ -62,6 +65,12 @@ static void allow_sizes(struct actor *a) {
     if (link_client_max_size(a->learner, most) != 0) {
         log_warn("messages of this run may be too long: %zu bytes", most);
     }
+}
+
+/* An evaluator has nothing for the shards. */
+static void on_topology(struct actor *a, const struct wire_topology *topology) {
+    a->topology_version = topology->version;
+    if (!a->config.evaluator) delivery_topology(&a->delivery, topology);
 }
 
 static void on_welcome(struct actor *a, const struct wire_message *message) {
@@ -105,8 +114,7 @@ static void on_welcome(struct actor *a, const struct wire_message *message) {
     }
     actor_explore(a, welcome->ordinal);
     allow_sizes(a);
-    a->topology_version = welcome->topology.version;
-    delivery_topology(&a->delivery, &welcome->topology);
+    on_topology(a, &welcome->topology);
     dialogue_ready(a);
 }
 
@@ -170,7 +178,7 @@ static void pull_answered(struct actor *a) {
 }
 
 static void on_parameters(struct actor *a, const struct wire_parameters *p) {
-    if (!a->welcomed ||
+    if (!a->welcomed || a->playing ||
         (a->config.lockstep && !(a->round_asked && p->round == a->round))) {
         return;
     }
@@ -237,10 +245,7 @@ void dialogue_on_message(struct link_client *client,
         }
         break;
     case WIRE_TOPOLOGY:
-        if (a->welcomed) {
-            a->topology_version = m->topology.version;
-            delivery_topology(&a->delivery, &m->topology);
-        }
+        if (a->welcomed) on_topology(a, &m->topology);
         break;
     case WIRE_STOP: {
         char line[128];

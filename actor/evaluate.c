@@ -14,22 +14,19 @@
 
 #include "actor/film.h"
 #include "actor/q_figure.h"
-#include "actor/rollout.h"
 #include "actor/snapshot.h"
-#include "actor/summary.h"
 #include "actor/traces.h"
+#include "actor/trial.h"
 #include "common/exit_status.h"
 #include "common/log.h"
 #include "common/rundir.h"
 
-enum { MOST_ENVIRONMENTS = 64 };
-
 struct evaluation {
-    struct config config; /* of the run, with our number of environments */
+    struct config config; /* of the run, with its networks' size */
     const char *run;
     struct rollout rollout;
+    struct trial trial;
     struct snapshot snapshot;
-    struct summary summary;
     char why[1024];
 };
 
@@ -56,11 +53,8 @@ static int prepare(struct evaluation *evaluation) {
         if (err) return err;
         config->units = snapshot->policy.shape.H;
     }
-    if (config->episodes < MOST_ENVIRONMENTS)
-        config->environments = config->episodes;
-    else
-        config->environments = MOST_ENVIRONMENTS;
-    int err = rollout_init(rollout, config, RNG_EVALUATOR, 0, 0, why, n);
+    int err = trial_init(&evaluation->trial, rollout, config, config->episodes,
+                         why, n);
     if (err) return err;
     if (needs_checkpoint(config))
         err = snapshot_check(snapshot, config->task, &rollout->spec, why, n);
@@ -71,7 +65,6 @@ static int prepare(struct evaluation *evaluation) {
         snprintf(why, n, "out of memory");
         return err;
     }
-    summary_init(&evaluation->summary, &rollout->spec);
     return 0;
 }
 
@@ -80,46 +73,20 @@ static void show_progress(const struct evaluation *evaluation, bool last) {
         "\revaluating %s: %" PRIu64 " of %" PRIu64 " episodes";
     if (evaluation->config.progress == PROGRESS_NONE || !isatty(STDOUT_FILENO))
         return;
-    printf(format, evaluation->config.task, evaluation->summary.ret.n,
+    printf(format, evaluation->config.task, evaluation->trial.summary.ret.n,
            evaluation->config.episodes);
     if (last) printf("\r\033[K"); // leave the line to the table
     fflush(stdout);
 }
 
-/*
- * Environment e plays episodes e, e + E ... and what it plays beyond is not
- * counted: taking the first that end would favour the short ones.
- */
-static void count_episodes(struct evaluation *evaluation, uint64_t *played) {
-    struct rollout_episode list[MOST_ENVIRONMENTS];
-    const size_t E = evaluation->rollout.E;
-    const size_t n = rollout_take(&evaluation->rollout, list, E);
-    for (size_t i = 0; i < n; i++) {
-        const uint64_t number = played[list[i].env]++ * E + list[i].env;
-        if (number < evaluation->config.episodes)
-            summary_add(&evaluation->summary, &list[i]);
-    }
-}
-
 static int play(struct evaluation *evaluation) {
-    struct rollout *rollout = &evaluation->rollout;
-    const uint64_t episodes = evaluation->config.episodes;
-    uint64_t played[MOST_ENVIRONMENTS] = {0};
+    struct trial *trial = &evaluation->trial;
     struct timespec now;
     time_t shown = 0;
 
-    while (evaluation->summary.ret.n < episodes) {
-        int err = rollout_step(rollout, NULL, evaluation->why,
-                               sizeof(evaluation->why));
+    while (!trial_done(trial)) {
+        int err = trial_step(trial, evaluation->why, sizeof(evaluation->why));
         if (err) return err;
-        count_episodes(evaluation, played);
-        if (rollout->discarded > 10 * (rollout->episodes + rollout->E)) {
-            snprintf(evaluation->why, sizeof(evaluation->why),
-                     "the simulation does not stay stable: %" PRIu64
-                     " episodes given up, %" PRIu64 " ended",
-                     rollout->discarded, rollout->episodes);
-            return -ERANGE;
-        }
         clock_gettime(CLOCK_MONOTONIC, &now);
         if (now.tv_sec != shown) show_progress(evaluation, false);
         shown = now.tv_sec;
@@ -191,7 +158,7 @@ static int write_json(struct evaluation *evaluation) {
         (random || add_policy(&evaluation->snapshot, object)) &&
         cJSON_AddNumberToObject(object, "unstable",
                                 (double)evaluation->rollout.discarded) &&
-        summary_json(&evaluation->summary, object) == 0)
+        summary_json(&evaluation->trial.summary, object) == 0)
         text = cJSON_Print(object);
     int err = text ? rundir_write(evaluation->run, name, text, strlen(text))
                    : -ENOMEM;
@@ -220,7 +187,7 @@ static void print_table(const struct evaluation *evaluation) {
            config->random_policy ? "uniform random actions"
                                  : evaluation->snapshot.file);
     if (!config->random_policy) print_policy(&evaluation->snapshot);
-    summary_print(&evaluation->summary, stdout);
+    summary_print(&evaluation->trial.summary, stdout);
     fflush(stdout);
 }
 

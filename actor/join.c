@@ -37,7 +37,8 @@ void join_pull(struct actor *a) {
     uint64_t now = uv_now(a->loop);
     bool awaited =
         a->pulled_ms != 0 && now - a->pulled_ms < ms(a->config.resend_after);
-    if (a->state == ACTOR_JOINED && (!awaited || a->config.lockstep)) {
+    if (a->state == ACTOR_JOINED && !a->playing &&
+        (!awaited || a->config.lockstep)) {
         /* lockstep: `have` of no version, so that the answer has the round */
         struct wire_message get = {
             .type = WIRE_GET_PARAMETERS,
@@ -80,9 +81,11 @@ static void beat(struct actor *a) {
                                    .bad_messages = bad,
                                    .policy_version = a->rollout.version,
                                    .dropped = a->dropped,
-                                   .waiting = window_full(&d->window)},
+                                   .waiting = !a->config.evaluator &&
+                                              window_full(&d->window)},
                       .inserts = {.pairs = inserts},
-                      .pulls = {.pairs = pulls}},
+                      .pulls = {.pairs = pulls},
+                      .evaluation = a->evaluation},
     };
     beat.heartbeat.inserts.n = (uint32_t)histogram_pack(&d->inserts, inserts);
     beat.heartbeat.pulls.n = (uint32_t)histogram_pack(&a->pulls, pulls);

@@ -51,12 +51,31 @@ static void begin_episode(struct rollout *r, size_t e) {
     if (r->watcher) r->watcher(r->watcher_user, e, 0, r->states[e], NULL);
 }
 
+/* Every environment anew, at its first episode's start. */
+static int begin(struct rollout *r) {
+    for (size_t e = 0; e < r->E; e++) {
+        rng_init(&r->noise[e], r->seed, r->role, r->rank, r->epoch,
+                 e * STREAMS + STREAM_NOISE);
+        rng_init(&r->start[e], r->seed, r->role, r->rank, r->epoch,
+                 e * STREAMS + STREAM_START);
+        rng_init(&r->explore[e], r->seed, r->role, r->rank, r->epoch,
+                 stream_explore + e);
+        if (r->states[e]) r->class->destroy(r->states[e]);
+        r->states[e] = r->class->create(r->model);
+        if (!r->states[e]) return -ENOMEM;
+        begin_episode(r, e);
+    }
+    return 0;
+}
+
 int rollout_init(struct rollout *r, const struct config *config,
                  enum rng_role role, uint64_t rank, uint64_t epoch, char *why,
                  size_t n) {
     *r = (struct rollout){.E = config->environments,
                           .seed = config->seed,
+                          .role = role,
                           .rank = rank,
+                          .epoch = epoch,
                           .gamma = config->gamma};
     struct task task;
     int err = task_load(&task, &r->model, &r->spec, config, why, n);
@@ -66,24 +85,15 @@ int rollout_init(struct rollout *r, const struct config *config,
     const size_t A = r->spec.act_dim;
     r->shape = (struct mlp_shape){r->spec.obs_dim, A, config->units, A};
     err = allocate(r);
-    if (err) goto out_of_memory;
+    if (!err) err = begin(r);
+    if (err) snprintf(why, n, "out of memory for %zu environments", r->E);
+    return err;
+}
 
-    for (size_t e = 0; e < r->E; e++) {
-        rng_init(&r->noise[e], config->seed, role, rank, epoch,
-                 e * STREAMS + STREAM_NOISE);
-        rng_init(&r->start[e], config->seed, role, rank, epoch,
-                 e * STREAMS + STREAM_START);
-        rng_init(&r->explore[e], config->seed, role, rank, epoch,
-                 stream_explore + e);
-        r->states[e] = r->class->create(r->model);
-        if (!r->states[e]) goto out_of_memory;
-        begin_episode(r, e);
-    }
-    return 0;
-
-out_of_memory:
-    snprintf(why, n, "out of memory for %zu environments", r->E);
-    return -ENOMEM;
+int rollout_again(struct rollout *r) {
+    r->steps = r->episodes = r->discarded = r->episodes_lost = 0;
+    r->first = r->pending = 0;
+    return begin(r);
 }
 
 void rollout_finish(struct rollout *r) {
@@ -147,8 +157,7 @@ static int check_finite(const struct rollout *r, size_t e, const float *x,
                  "%s is not finite: %s, environment %zu, step %" PRIu64
                  ", seed %" PRIu64 ", rank %" PRIu64
                  ", policy version %" PRIu64,
-                 what, r->task, e, r->length[e], r->seed, r->rank,
-                 r->version);
+                 what, r->task, e, r->length[e], r->seed, r->rank, r->version);
         return -EDOM;
     }
     return 0;
@@ -194,8 +203,8 @@ static int step_one(struct rollout *r, size_t e, struct batch *batch, char *why,
     struct env_result result;
     int err = 0;
     if (r->length[e] == 0)
-        err = check_finite(r, e, r->s + e * S, S, "a first observation", why,
-                           n);
+        err =
+            check_finite(r, e, r->s + e * S, S, "a first observation", why, n);
     if (!err) err = check_finite(r, e, r->a + e * A, A, "an action", why, n);
     if (err) return err;
     for (size_t i = 0; i < A; i++) r->action[i] = (double)r->a[e * A + i];

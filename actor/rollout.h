@@ -59,7 +59,8 @@ struct rollout {
     /* private */
     rollout_watcher *watcher;
     void *watcher_user;
-    uint64_t seed, rank;
+    uint64_t seed, rank, epoch;
+    enum rng_role role;
     double gamma;
     void *model;
     void **states;       /* (E) */
@@ -93,6 +94,13 @@ int rollout_init(struct rollout *rollout, const struct config *config,
                  enum rng_role role, uint64_t rank, uint64_t epoch, char *why,
                  size_t n);
 void rollout_finish(struct rollout *rollout);
+
+/*
+ * Begin again as after rollout_init(): environments, random streams and
+ * counters; the policy and its exploration stay. 0 or -ENOMEM: not usable any
+ * more.
+ */
+int rollout_again(struct rollout *rollout);
 
 /* Call once, before the first step; calls watcher for the E starts at once. */
 void rollout_watch(struct rollout *rollout, rollout_watcher *watcher,

@@ -106,7 +106,9 @@ struct config {
      * shards (capacity = replay_size / shards) are shared */
     uint64_t actors;                  /* 1 */
     uint64_t shards;                  /* 1 */
-    uint64_t evaluation_episodes;     /* 100 */
+    uint64_t evaluators;              /* 0 */
+    uint64_t evaluate_every;          /* updates between their turns, 1000 */
+    uint64_t evaluation_episodes;     /* shared: of a turn, and at the end; 100 */
 
     /* this process: local */
     char run_dir[CONFIG_PATH_LEN];    /* "": runs/<task>-<time> (deploy), required by programs unless join names it */
@@ -135,6 +137,7 @@ struct config {
     int progress;                     /* enum config_progress on stdout, auto */
     bool tensorboard;                 /* learner: event files in RUN/tensorboard, true */
     bool idle_priority;               /* actor: SCHED_IDLE */
+    bool evaluator;                   /* actor: play the newest parameters by turns, store nothing */
     char replay_dir[CONFIG_PATH_LEN]; /* replay: folder of this run's rings, made where missing; "": RUN/replay */
     int on_full;                      /* enum config_on_full, pause: what an actor does when its window is full */
     char models[CONFIG_PATH_LEN];     /* actor: folder of the MJCF files; "": the built-in path */

@@ -29,6 +29,10 @@ static int check_lockstep(const struct config *c, char *why, size_t n) {
     if (c->shards > 1) {
         return refuse(why, n, "lockstep, and shards", c->shards, "give", 1);
     }
+    if (c->evaluators != 0) {
+        return refuse(why, n, "lockstep, and evaluators", c->evaluators, "give",
+                      0);
+    }
     if (c->environments > c->batch) {
         return refuse(
             why, n, "lockstep, and environments", c->environments,

@@ -217,8 +217,15 @@ const struct config_option config_table[] = {
      .help = "actor processes (shared: they pull parameters in turn)"},
     {FIELD(shards), CONFIG_U64, CONFIG_OF_LAUNCH, SHARED, "1", 1, 256,
      .help = "replay shards (shared), each holds replay_size / shards rows"},
-    {FIELD(evaluation_episodes), CONFIG_U64, CONFIG_OF_LAUNCH, 0, "100", 1, 1e6,
-     .help = "played when training has ended"},
+    {FIELD(evaluators), CONFIG_U64, CONFIG_OF_LAUNCH, 0, "0", 0, 256,
+     .help = "processes that play the newest parameters by turns, without "
+             "exploration, and store nothing: RUN/evaluations.csv"},
+    {FIELD(evaluate_every), CONFIG_U64, CONFIG_OF_LAUNCH, 0, "1000", 1,
+     MOST_UPDATES, .unit = "updates",
+     .help = "between the evaluators' turns; one that is missed is left out"},
+    {FIELD(evaluation_episodes), CONFIG_U64, CONFIG_OF_LAUNCH, SHARED, "100", 1,
+     1e6,
+     .help = "of an evaluator's turn, and when training has ended (shared)"},
 
     // this process
     {FIELD(run_dir), CONFIG_TEXT, CONFIG_OF_PROCESS, OWN | PEERS, "",
@@ -279,6 +286,8 @@ const struct config_option config_table[] = {
      .help = "the learner writes RUN/tensorboard, about 25 MB the first day"},
     {FIELD(idle_priority), CONFIG_BOOL, CONFIG_OF_PROCESS, ACTOR, "false",
      .help = "actors take only time that nobody else wants"},
+    {FIELD(evaluator), CONFIG_BOOL, CONFIG_OF_PROCESS, OWN | ACTOR, "false",
+     .help = "join as one of the run's evaluators, not as an actor"},
     {FIELD(replay_dir), CONFIG_TEXT, CONFIG_OF_PROCESS, REPLAY, "",
      .help = "folder of this run's stored transitions, on a local disk; empty: "
              "RUN/replay"},

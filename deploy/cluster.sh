@@ -14,6 +14,7 @@
 #   address, user, port   ssh to it; address is NAME if not given
 #   learner = yes         on one host
 #   shards, actors        so many there, 0 if not given
+#   evaluators            so many there that play the newest parameters
 #   cores, memory         limits of all processes there: 0-3,6 and 16G
 #   folder                where all lies there: softq, in the home, if not given
 #   replay_dir            where its shards' rings lie: a local disk
@@ -55,12 +56,13 @@ take_option() { # --name=value
     --robot) robot=${1#*=} ;;
     --env) env=${1#*=} ;;
     --ssh_config) ssh_config=$(readlink -f -- "${1#*=}") ;;
-    --shards | --actors | --replay_dir | --advertise)
+    --shards | --actors | --evaluators | --replay_dir | --advertise)
         refuse "$option stands in the hosts file (deploy/cluster.sh --help)" ;;
     --init_from | --import | --compose | --model)
         refuse "$option needs files that are on this machine only: train by" \
             'deploy/local.sh' ;;
-    --transport | --bind | --keys | --join | --index | --name | --lifeline)
+    --transport | --bind | --keys | --join | --index | --name | --lifeline | \
+        --evaluator)
         refuse "$option is set by deploy/cluster.sh itself" ;;
     *) options+=("$option${1#"${1%%=*}"}") ;;
     esac
@@ -117,7 +119,7 @@ load_run() { # RUN
 programs_of() { # host: what its processes need
     [[ ${host[$1/learner]} != yes ]] || echo softq-learner
     ((${host[$1/shards]} == 0)) || echo softq-replay
-    ((${host[$1/actors]} == 0)) || echo softq-actor
+    ((${host[$1/actors]} + ${host[$1/evaluators]} == 0)) || echo softq-actor
 }
 
 roles_of() { # host: what its key may be
@@ -125,6 +127,7 @@ roles_of() { # host: what its key may be
     [[ ${host[$1/learner]} != yes ]] || roles+=,learner,observer
     ((${host[$1/shards]} == 0)) || roles+=,shard
     ((${host[$1/actors]} == 0)) || roles+=,actor
+    ((${host[$1/evaluators]} == 0)) || roles+=,evaluator
     echo "${roles#,}"
 }
 
@@ -195,6 +198,10 @@ processes_on() { # host
         process+=(-- "actor-$i" '{bin}/softq-actor' "${common[@]}" "--join=$at"
             "--name=actor-$i" "${own[@]}")
     done
+    for ((i = first_evaluator[$h]; i < first_evaluator[$h] + ${host[$h/evaluators]}; i++)); do
+        process+=(-- "evaluator-$i" '{bin}/softq-actor' "${common[@]}" "--join=$at"
+            "--name=evaluator-$i" --evaluator=true "${own[@]}")
+    done
 }
 
 start_host() { # host
@@ -231,7 +238,7 @@ launch() {
     find_task
     "$here/install.sh" "${install[@]}" || exit 2
     build "${programs[@]}"
-    options+=("--shards=$shards" "--actors=$actors")
+    options+=("--shards=$shards" "--actors=$actors" "--evaluators=$evaluators")
     configure
     bundle=$("$here/bundle.sh" ${env:+"$env"}) || exit 2
     name=${run:+$(basename -- "$run")}
@@ -266,7 +273,7 @@ resume() {
     build "${programs[@]}"
     resume=$run
     options=("--config=$run/launch.ini" "${options[@]}" "--shards=$shards"
-        "--actors=$actors")
+        "--actors=$actors" "--evaluators=$evaluators")
     effective=$("$(built softq-learner)" "${options[@]}" --print_config) || exit 2
     [[ ! -e $run/task/env.so ]] || env=$run/task/env.so
     bundle=$("$here/bundle.sh" ${env:+"$env"}) || exit 2
@@ -364,7 +371,7 @@ logs() {
 fetch_from() { # host
     local files=(logs)
     [[ $1 != "$learner_host" ]] || files+=(config.ini state progress.csv
-        checkpoints tensorboard)
+        evaluations.csv checkpoints tensorboard)
     mkdir -p -- "$run/logs/$1" && connect "$1" &&
         must "$1" "$name" pack "${files[@]}" |
         tar -xf - -C "$run" --transform="s,^logs,logs/$1,"

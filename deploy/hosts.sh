@@ -6,10 +6,10 @@
 
 hosts=()           # names, in the file's order
 declare -A host=() # NAME/KEY: value
-learner_host='' shards=0 actors=0
-declare -A first_shard=() first_actor=() # their numbers go on from host to host
-host_keys='address, user, port, learner, shards, actors, cores, memory, folder,'
-host_keys+=' replay_dir, advertise, programs'
+learner_host='' shards=0 actors=0 evaluators=0
+declare -A first_shard=() first_actor=() first_evaluator=() # their numbers go on from host to host
+host_keys='address, user, port, learner, shards, actors, evaluators, cores, memory,'
+host_keys+=' folder, replay_dir, advertise, programs'
 
 # -- the hosts file --
 
@@ -29,6 +29,7 @@ check_value() { # file, line, host, key, value
     learner) shape='yes|no' allowed='yes or no' ;;
     shards) shape='[0-9]{1,3}' allowed='0 to 256' ;;
     actors) shape='[0-9]{1,5}' allowed='0 to 10000' ;;
+    evaluators) shape='[0-9]{1,3}' allowed='0 to 256' ;;
     cores) shape='[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*'
         allowed='numbers of cores, as 0-3,6' ;;
     memory) shape='[1-9][0-9]*[KMGT]' allowed='a number and K, M, G or T, as 8G' ;;
@@ -47,7 +48,7 @@ check_value() { # file, line, host, key, value
 in_range() { # key, value
     case $1 in
     port) ((10#$2 >= 1 && 10#$2 <= 65535)) ;;
-    shards) ((10#$2 <= 256)) ;;
+    shards | evaluators) ((10#$2 <= 256)) ;;
     actors) ((10#$2 <= 10000)) ;;
     esac
 }
@@ -94,27 +95,33 @@ count_hosts() { # file
     ((${#hosts[@]})) || refuse "$1: no host: a section [NAME] for each"
     for h in "${hosts[@]}"; do
         : "${host[$h/address]:=$h}" "${host[$h/shards]:=0}"
-        : "${host[$h/actors]:=0}" "${host[$h/learner]:=no}"
+        : "${host[$h/actors]:=0}" "${host[$h/evaluators]:=0}"
+        : "${host[$h/learner]:=no}"
         : "${host[$h/folder]:=softq}"
         host[$h/shards]=$((10#${host[$h/shards]}))
         host[$h/actors]=$((10#${host[$h/actors]}))
+        host[$h/evaluators]=$((10#${host[$h/evaluators]}))
         if [[ ${host[$h/learner]} == yes ]]; then
             [[ -z $learner_host ]] ||
                 refuse "$1: [$learner_host] and [$h] have learner = yes: one host has"
             learner_host=$h
-        elif ((${host[$h/shards]} + ${host[$h/actors]} == 0)); then
-            refuse "$1: [$h] has nothing to do: learner = yes, shards or actors"
+        elif ((${host[$h/shards]} + ${host[$h/actors]} +
+            ${host[$h/evaluators]} == 0)); then
+            refuse "$1: [$h] has nothing to do: learner = yes, shards, actors or evaluators"
         fi
         # shellcheck disable=SC2034 # cluster.sh numbers its processes by them
-        first_shard[$h]=$shards first_actor[$h]=$actors
+        first_shard[$h]=$shards first_actor[$h]=$actors first_evaluator[$h]=$evaluators
         shards=$((shards + ${host[$h/shards]}))
         actors=$((actors + ${host[$h/actors]}))
+        evaluators=$((evaluators + ${host[$h/evaluators]}))
     done
     [[ -n $learner_host ]] || refuse "$1: no host has learner = yes"
     ((shards >= 1 && shards <= 256)) ||
         refuse "$1: $shards shards in all: allowed are 1 to 256 (shards = N)"
     ((actors <= 10000)) ||
         refuse "$1: $actors actors in all: allowed are 0 to 10000"
+    ((evaluators <= 256)) ||
+        refuse "$1: $evaluators evaluators in all: allowed are 0 to 256"
 }
 
 # -- ssh --

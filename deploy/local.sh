@@ -11,8 +11,10 @@
 # Installs what is missing (Debian packages; --no-install: refuses instead),
 # builds a checkout, makes the folder runs/TASK-TIME (or --run_dir=RUN) and starts
 # a learner, --shards=R replay shards and --actors=N actors there, talking over
-# private sockets. Options are those of `softq-learner --help`, on top of
-# deploy/presets/TASK.ini; `--name value` is the same.
+# private sockets; --evaluators=E processes beside them play the newest parameters
+# without exploration every --evaluate_every=U updates. Options are those of
+# `softq-learner --help`, on top of deploy/presets/TASK.ini; `--name value` is the
+# same.
 #
 # my-robot.ini describes a task in its section [robot] (README, "Your own task");
 # its other lines are options, on top of deploy/own-task.ini. my_env.so is built
@@ -54,7 +56,7 @@ take_option() { # --name=value or --flag
     --init_from) init_from "${1#*=}" ;;
     --model) model_file "${1#*=}" ;;
     --keys) keys_folder "${1#*=}" ;;
-    --join | --index | --name | --lifeline | --evaluate | --status | \
+    --join | --index | --name | --lifeline | --evaluate | --evaluator | --status | \
         --check | --keep | --list_tasks | --make_keys | --check_keys | \
         --export | --out | --audit)
         refuse "$name is not for a launch" ;;
@@ -162,6 +164,10 @@ train() {
     for ((i = 0; i < $(effective actors); i++)); do
         commands+=(-- "actor-$i" "$run/bin/softq-actor" "${peer[@]}"
             "--name=actor-$i" --idle_priority=true "${ledger[@]}")
+    done
+    for ((i = 0; i < $(effective evaluators); i++)); do
+        commands+=(-- "evaluator-$i" "$run/bin/softq-actor" "${peer[@]}"
+            "--name=evaluator-$i" --evaluator=true --idle_priority=true)
     done
     exec {line}<> <(:)
     attend supervise_under "$run" "$line" "${commands[@]}"

@@ -10,7 +10,9 @@
 #
 # Further runs of the same task are lines of the first one's statistic. Several
 # runs are also drawn as curves: mean return, with one standard deviation over
-# the runs that differ in their seed alone, a colour for each setting.
+# the runs that differ in their seed alone, a colour for each setting. Curves are
+# those of the evaluators (RUN/evaluations.csv) where all runs have some, else of
+# the training episodes.
 #
 # Exit status: 0, or 1 when a figure could not be drawn.
 set -u
@@ -59,27 +61,55 @@ write_settings() { # run...
         }' "${@/%//config.ini}"
 }
 
+# Has every run two evaluations to draw a line by?
+evaluated() { # run...
+    local r n
+    for r; do
+        n=$(grep -c '^[0-9]' "$r/evaluations.csv" 2>/dev/null)
+        ((${n:-0} >= 2)) || return
+    done
+}
+
+# A run's table of steps and returns; evaluations end in another order than
+# their parameters'.
+write_returns() { # run, its table
+    head -n 1 -- "$1/$2" && tail -n +2 -- "$1/$2" | sort -t, -s -k2,2n
+}
+
+# What the tables' returns are, for a figure's title.
+describe_returns() { # run, its table
+    if [[ $2 == evaluations.csv ]]; then
+        echo "mean return of $(tail -n 1 "$1/$2" | cut -d, -f5) evaluation episodes"
+    else
+        echo 'mean return of the last 100 training episodes'
+    fi
+}
+
 # Runs of one setting on one axis: a block a setting, its first line its name,
 # then steps, mean return, and that less and plus a standard deviation.
-write_curves() { # run...
-    local r i=0 settings
+write_curves() { # table, run...
+    local r i=0 settings table=$1
+    shift
     mapfile -t settings < <(write_settings "$@")
     for r; do
-        awk -F, -v setting="${settings[i]}" '
+        write_returns "$r" "$table" | awk -F, -v setting="${settings[i]}" \
+            -v run="$r" '
             NR == 1 { for (k = 1; k <= NF; k++) at[$k] = k; next }
             $at["mean_return"] ~ /^[-0-9]/ {
-                print setting "\t" FILENAME "\t" $at["steps"] "\t" $at["mean_return"]
-            }' "$r/progress.csv"
+                print setting "\t" run "\t" $at["steps"] "\t" $at["mean_return"]
+            }'
         i=$((i + 1))
     done | awk -F '\t' -f "$here/plot/curves.awk"
 }
 
 draw_curves() { # folder, run...
-    local folder=$1
+    local folder=$1 table=progress.csv
     shift
-    write_curves "$@" >"$folder/curves.csv"
+    ! evaluated "$@" || table=evaluations.csv
+    write_curves "$table" "$@" >"$folder/curves.csv"
     if grep -q '^[0-9]' "$folder/curves.csv"; then
-        draw curves "$folder/curves" "data='$folder/curves.csv'"
+        draw curves "$folder/curves" "data='$folder/curves.csv'; \
+            what='$(describe_returns "$1" "$table")'"
     else
         say 'curves were not drawn: no episode has ended yet'
         failed=1
@@ -196,7 +226,11 @@ if [[ $(option_of "$run/config.ini" algorithm) == compose ]]; then
     :
 elif (($(wc -l <"$run/progress.csv" 2>/dev/null || echo 0) > 2)); then
     random=$(number_of "$run/evaluation-random.json" mean_return)
-    draw learning "$run/figures/learning" "data='$run/progress.csv'; random='$random'"
+    table=progress.csv
+    ! evaluated "$run" || table=evaluations.csv
+    write_returns "$run" "$table" >"$data/returns.csv"
+    draw learning "$run/figures/learning" "data='$data/returns.csv'; \
+        what='$(describe_returns "$run" "$table")'; table='$table'; random='$random'"
 else
     say 'learning was not drawn: progress.csv holds no two lines'
     failed=1

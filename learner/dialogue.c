@@ -239,6 +239,15 @@ static void on_shard_ready(struct learner *learner,
     cycle_pump(learner);
 }
 
+static void on_evaluation(struct learner *learner,
+                          const struct wire_evaluation *found,
+                          struct registry_peer *peer) {
+    const double wall = progress_wall();
+    if (evaluations_told(&learner->evaluations, peer, found, wall))
+        progress_evaluation(&learner->progress, found,
+                            evaluations_updates(found->version), wall);
+}
+
 static void on_heartbeat(struct learner *learner,
                          const struct wire_message *message,
                          struct registry_peer *peer) {
@@ -246,6 +255,8 @@ static void on_heartbeat(struct learner *learner,
     peer->progress.counters = *counters;
     latency_take(&learner->inserts, &message->heartbeat.inserts);
     latency_take(&learner->pulls, &message->heartbeat.pulls);
+    if (peer->role == WIRE_EVALUATOR)
+        on_evaluation(learner, &message->heartbeat.evaluation, peer);
     struct registry_shard *shard = registry_shard_of(&learner->registry, peer);
     if (shard != NULL) {
         if (shard->state == WIRE_SHARD_DEAD) {
@@ -265,6 +276,28 @@ static void on_heartbeat(struct learner *learner,
     }
 }
 
+/* The newest parameters; an evaluator's only if it is its turn. -EAGAIN: later.
+ */
+static int serve(struct learner *learner, struct registry_peer *peer,
+                 uint64_t have) {
+    const bool plays = peer->role == WIRE_EVALUATOR;
+    const uint64_t version = learner->publish.version;
+    if (plays && !evaluations_due(&learner->evaluations, &learner->registry,
+                                  peer, have, version)) {
+        dialogue_send(learner, peer,
+                      &(struct wire_message){.type = WIRE_NOT_MODIFIED,
+                                             .not_modified = have});
+        return 0;
+    }
+    int rc = publish_answer(&learner->publish, &peer->route, have,
+                            uv_now(learner->loop));
+    if (plays && rc == 0) {
+        const struct progress_now now = learner_now(learner);
+        evaluations_given(&learner->registry, peer, version, &now);
+    }
+    return rc;
+}
+
 static void on_get_parameters(struct learner *learner,
                               const struct wire_message *message,
                               struct registry_peer *peer) {
@@ -277,9 +310,7 @@ static void on_get_parameters(struct learner *learner,
         peer->progress.wants_parameters = true; // others came first
         return;
     }
-    int rc = publish_answer(&learner->publish, &peer->route, have,
-                            uv_now(learner->loop));
-    peer->progress.wants_parameters = rc == -EAGAIN;
+    peer->progress.wants_parameters = serve(learner, peer, have) == -EAGAIN;
 }
 
 void dialogue_serve_waiting(struct learner *learner) {
@@ -287,8 +318,7 @@ void dialogue_serve_waiting(struct learner *learner) {
     for (size_t k = 0; k < n; k++) {
         struct registry_peer *peer = learner->registry.peers[(from + k) % n];
         if (!peer->here || !peer->progress.wants_parameters) continue;
-        int rc = publish_answer(&learner->publish, &peer->route, 0,
-                                uv_now(learner->loop));
+        int rc = serve(learner, peer, 0);
         if (rc == -EAGAIN) { // not yet for the others either
             learner->serve_from = peer->rank;
             learner->serve_late = true;

@@ -123,8 +123,12 @@ void events_finish(struct events *events) {
     *events = (struct events){.fd = -1};
 }
 
+bool events_room(const struct events *events) {
+    return events->open && events->size < EVENTS_MOST;
+}
+
 bool events_due(struct events *events) {
-    if (!events->open || events->size >= EVENTS_MOST) return false;
+    if (!events_room(events)) return false;
     const uint64_t every = UINT64_C(1) << events->size / EVENTS_SPARSER;
     return events->offered++ % every == 0;
 }

@@ -71,6 +71,9 @@ void events_finish(struct events *events);
 /* Once a row of progress.csv: is it one to be written? */
 bool events_due(struct events *events);
 
+/* Is there room for an event of another time? */
+bool events_room(const struct events *events);
+
 /* Append one event. What does not go onto a full disk whole is taken back, said
  * once, and never stops us. */
 void events_write(struct events *events, double wall, uint64_t step,

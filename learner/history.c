@@ -5,7 +5,7 @@
 const char *const history_names[HISTORY_SERIES] = {
     "seconds",          "updates",     "steps",        "updates_per_second",
     "steps_per_second", "mean_return", "q_loss",       "q_mean",
-    "stein_norm",       "alpha",       "entropy_nats",
+    "stein_norm",       "alpha",       "entropy_nats", "evaluation_return",
 };
 
 static void thin_out(struct history *history) {

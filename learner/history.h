@@ -8,7 +8,7 @@
  * than HISTORY_MOST of them. When full every second one goes and new ones come
  * half as often. Pure.
  */
-enum { HISTORY_MOST = 720, HISTORY_SERIES = 11 };
+enum { HISTORY_MOST = 720, HISTORY_SERIES = 12 };
 
 struct history {
     size_t n;

@@ -370,9 +370,10 @@ int learner_start(struct learner *learner, uv_loop_t *loop, void *zmq) {
     learner->lock = -1;
     const size_t files = lifecycle_raise_fd_limit() / 10 * 9;
     learner->max_peers = files > OWN_FILES ? files - OWN_FILES : 1;
-    const size_t expected = learner->config.actors + learner->config.shards;
-    (void)lifecycle_reserve(
-        expected < learner->max_peers ? expected : learner->max_peers);
+    const size_t expected = learner->config.actors + learner->config.shards +
+                            learner->config.evaluators;
+    (void)lifecycle_reserve(expected < learner->max_peers ? expected
+                                                          : learner->max_peers);
     int status = start_guard(learner);
     if (status == 0) status = opening_run(learner);
     if (status == 0) status = start_timers(learner);
@@ -407,6 +408,7 @@ int learner_finish(struct learner *learner) {
     }
     page_stop(learner->page);
     progress_finish(&learner->progress);
+    evaluations_finish(&learner->evaluations);
     registry_finish(&learner->registry);
     if (learner->lock >= 0) close(learner->lock);
     return learner->exit_status;

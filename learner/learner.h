@@ -10,6 +10,7 @@
 #include "common/config.h"
 #include "common/rng.h"
 #include "learner/checkpoint.h"
+#include "learner/evaluations.h"
 #include "learner/feed.h"
 #include "learner/hello_rate.h"
 #include "learner/history.h"
@@ -93,6 +94,7 @@ struct learner {
 
     struct saver saver;
     struct progress progress;
+    struct evaluations evaluations;
     uint64_t started_ms, lined_ms, row_ms;
     struct page *page; /* NULL: none */
     struct history history;

@@ -23,6 +23,10 @@ bool lockstep_admits(const struct learner *learner,
     *why = NULL;
     if (message->type != WIRE_HELLO) return true;
     const enum wire_role role = message->hello.role;
+    if (role == WIRE_EVALUATOR) {
+        *why = "lockstep takes no evaluator";
+        return false;
+    }
     if (role != WIRE_ACTOR && role != WIRE_SHARD) return true;
     for (size_t i = 0; i < registry->n_peers; i++) {
         const struct registry_peer *peer = registry->peers[i];

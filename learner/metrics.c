@@ -141,12 +141,39 @@ static void list_traffic(const struct learner *l, struct metric *list,
         (double)registry_listed(&l->registry));
 }
 
+static void list_evaluations(const struct learner *l, struct metric *list,
+                             size_t *n) {
+    const struct wire_evaluation *last = &l->evaluations.last;
+    add(list, n, METRIC_GAUGE, "evaluators",
+        "Evaluators heard in the last 5 seconds.",
+        (double)registry_count(&l->registry, WIRE_EVALUATOR,
+                               REGISTRY_SILENT_MS));
+    add(list, n, METRIC_COUNTER, "evaluations",
+        "Evaluations since this learner started.", (double)l->evaluations.n);
+    if (last->version == 0 || last->episodes == 0) return;
+    add(list, n, METRIC_GAUGE, "evaluation_updates",
+        "Updates behind the parameters of the last evaluation.",
+        (double)evaluations_updates(last->version));
+    add(list, n, METRIC_GAUGE, "evaluation_return",
+        "Mean return of the last evaluation, without exploration.",
+        last->mean_return);
+    add(list, n, METRIC_GAUGE, "evaluation_deviation",
+        "Standard deviation of its returns.", last->std_return);
+    add(list, n, METRIC_GAUGE, "evaluation_length",
+        "Mean length of its episodes in steps.", last->mean_length);
+    add(list, n, METRIC_GAUGE, "evaluation_success",
+        "Share of its episodes that ended at a goal, of tasks with goals.",
+        last->has_goals ? (double)last->reached / (double)last->episodes
+                        : (double)NAN);
+}
+
 size_t metrics_list(const struct learner *learner, struct metric *list) {
     size_t n = 0;
     list_run(learner, list, &n);
     list_learning(learner, list, &n);
     list_limiter(learner, list, &n);
     list_traffic(learner, list, &n);
+    list_evaluations(learner, list, &n);
     return n;
 }
 

@@ -231,6 +231,8 @@ static int open_run(struct learner *learner) {
     rc = progress_start(&learner->progress, config, learner->state.generation,
                         learner->updates, steps);
     if (rc != 0) return opening_refuse("progress.csv", rc);
+    rc = evaluations_start(&learner->evaluations, config, learner->updates);
+    if (rc != 0) return opening_refuse("evaluations.csv", rc);
 
     size_t len = 0;
     text = state_print(&learner->state, &learner->registry, &learner->limiter,

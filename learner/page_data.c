@@ -131,6 +131,25 @@ static void add_actors(const struct learner *l, cJSON *root) {
     free(all);
 }
 
+static void add_evaluators(const struct learner *l, cJSON *root) {
+    const struct registry *registry = &l->registry;
+    cJSON *list = cJSON_AddArrayToObject(root, "evaluators");
+    for (size_t i = 0; i < registry->n_peers; i++) {
+        const struct registry_peer *p = registry->peers[i];
+        const uint64_t version = p->progress.turn.version;
+        if (!p->here || p->role != WIRE_EVALUATOR) continue;
+        cJSON *evaluator = cJSON_CreateObject();
+        cJSON_AddItemToArray(list, evaluator);
+        cJSON_AddStringToObject(evaluator, "name", p->name);
+        cJSON_AddBoolToObject(evaluator, "silent",
+                              p->silent_ms >= REGISTRY_SILENT_MS);
+        add_number(evaluator, "silent_seconds", 1e-3 * (double)p->silent_ms);
+        add_number(evaluator, "plays_updates",
+                   version != 0 ? (double)evaluations_updates(version)
+                                : (double)NAN);
+    }
+}
+
 char *page_data_status(const struct learner *learner, size_t *len) {
     cJSON *root = cJSON_CreateObject();
     if (!root) return NULL;
@@ -139,6 +158,7 @@ char *page_data_status(const struct learner *learner, size_t *len) {
     add_why(learner, root);
     add_shards(learner, root);
     add_actors(learner, root);
+    add_evaluators(learner, root);
     char *text = cJSON_PrintUnformatted(root);
     cJSON_Delete(root);
     *len = text ? strlen(text) : 0;

@@ -1,15 +1,12 @@
 #include "learner/progress.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
-#include "common/rundir.h"
 
 /* What is drawn of a run. */
 struct field {
@@ -24,47 +21,15 @@ static size_t list_fields(const struct progress *progress,
 
 static const double line_every = 5.0;
 
-/* Copy the rows of at most `updates` updates from in to out; remembers the
- * seconds of the last one. */
-static void copy_rows(struct progress *progress, FILE *in, FILE *out,
-                      uint64_t updates) {
-    char line[1024];
-    bool first = true;
-    while (fgets(line, sizeof(line), in) != NULL) {
-        double seconds;
-        uint64_t row;
-        if (first) {
-            first = false;
-        } else if (strchr(line, '\n') != NULL &&
-                   sscanf(line, "%lf,%" SCNu64, &seconds, &row) == 2 &&
-                   row <= updates) {
-            fputs(line, out);
-            progress->seconds_before = seconds;
-        }
-    }
-}
-
-/* Replace the file by the part of it that is still true. */
-static int cut_back(struct progress *progress, const char *run,
-                    const char *path, uint64_t updates) {
-    char *text = NULL;
-    size_t len = 0;
-    FILE *out = open_memstream(&text, &len);
-    if (out == NULL) return -ENOMEM;
+/* Names of the columns. head out (n). */
+static void write_head(const struct progress *progress, char *head, size_t n) {
     struct field fields[MOST_FIELDS];
-    const size_t n = list_fields(progress, &(struct progress_now){0}, fields);
-    for (size_t i = 0; i < n; i++)
-        fprintf(out, "%s%s", i > 0 ? "," : "", fields[i].name);
-    fputc('\n', out);
-    FILE *in = updates > 0 ? fopen(path, "re") : NULL;
-    if (in != NULL) {
-        copy_rows(progress, in, out, updates);
-        fclose(in);
-    }
-    int rc = fclose(out) == 0 ? 0 : -ENOMEM;
-    if (rc == 0) rc = rundir_write(run, "progress.csv", text, len);
-    free(text);
-    return rc;
+    const size_t n_fields =
+        list_fields(progress, &(struct progress_now){0}, fields);
+    size_t at = 0;
+    for (size_t i = 0; i < n_fields && at < n; i++)
+        at += (size_t)snprintf(head + at, n - at, "%s%s", i > 0 ? "," : "",
+                               fields[i].name);
 }
 
 double progress_wall(void) {
@@ -84,15 +49,15 @@ int progress_start(struct progress *progress, const struct config *config,
                      (config->progress == PROGRESS_AUTO && terminal);
     progress->lines = config->progress == PROGRESS_LINES ||
                       (config->progress == PROGRESS_AUTO && !terminal);
-    char path[4096];
-    int rc = rundir_path(path, sizeof(path), config->run_dir, "progress.csv");
-    if (rc == 0) rc = cut_back(progress, config->run_dir, path, updates);
+    char head[2048];
+    write_head(progress, head, sizeof(head));
+    int rc = csv_start(&progress->csv, config->run_dir, "progress.csv", head,
+                       updates);
     if (rc != 0) return rc;
+    progress->seconds_before = progress->csv.seconds;
     progress->row = (struct progress_now){.seconds = progress->seconds_before,
                                           .updates = updates,
                                           .steps = steps};
-    progress->csv = fopen(path, "ae");
-    if (progress->csv == NULL) return -errno;
     if (config->tensorboard) {
         rc = events_start(&progress->events, config->run_dir, generation,
                           updates, progress_wall());
@@ -103,7 +68,7 @@ int progress_start(struct progress *progress, const struct config *config,
 }
 
 void progress_finish(struct progress *progress) {
-    if (progress->csv != NULL) fclose(progress->csv);
+    csv_finish(&progress->csv);
     events_finish(&progress->events);
     if (progress->live && progress->begun) {
         fputs("\n", stdout);
@@ -267,18 +232,6 @@ static void show_events(struct progress *progress,
     memset(progress->actions, 0, sizeof(progress->actions));
 }
 
-/* The row whole or, on a full disk, none of it. 0 or a negative errno. */
-static int append(FILE *csv, const char *row, size_t len) {
-    const int fd = fileno(csv); // stdio would write a part, and go on with it
-    const off_t end = lseek(fd, 0, SEEK_END);
-    const ssize_t wrote = write(fd, row, len);
-    if (wrote >= 0 && (size_t)wrote == len) return 0;
-    const int rc = wrote < 0 ? -errno : -ENOSPC;
-    if (wrote > 0 && ftruncate(fd, end) != 0)
-        log_debug("progress.csv: %s", strerror(errno));
-    return rc;
-}
-
 void progress_row(struct progress *progress, const struct progress_now *now) {
     char row[2048] = "";
     FILE *csv = fmemopen(row, sizeof(row), "w");
@@ -295,15 +248,30 @@ void progress_row(struct progress *progress, const struct progress_now *now) {
     }
     fputc('\n', csv);
     fclose(csv);
-    const int rc = append(progress->csv, row, strlen(row));
-    if (rc != 0 && !progress->csv_failed) {
-        log_warn("progress.csv: %s; going on without", strerror(-rc));
-    }
-    progress->csv_failed = rc != 0;
+    csv_append(&progress->csv, row);
     show_events(progress, now, fields, n);
     progress->row = *now;
     progress->mean = (struct progress_mean){0};
     progress->statistic = (struct progress_statistic){0};
+}
+
+void progress_evaluation(struct progress *progress,
+                         const struct wire_evaluation *evaluation,
+                         uint64_t updates, double wall) {
+    const double episodes = (double)evaluation->episodes;
+    const struct events_scalar scalars[] = {
+        {"evaluation/return", evaluation->mean_return},
+        {"evaluation/deviation", evaluation->std_return},
+        {"evaluation/length", evaluation->mean_length},
+        {"evaluation/success", evaluation->has_goals
+                                   ? (double)evaluation->reached / episodes
+                                   : (double)NAN}};
+    if (!events_room(&progress->events) || evaluation->episodes == 0 ||
+        updates < progress->evaluated)
+        return;
+    progress->evaluated = updates;
+    events_write(&progress->events, wall, updates, scalars,
+                 sizeof(scalars) / sizeof(*scalars), NULL, 0);
 }
 
 struct progress_rates progress_rates(const struct progress *progress,

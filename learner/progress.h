@@ -4,11 +4,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "common/config.h"
 #include "learner/algorithm.h"
+#include "learner/csv.h"
 #include "learner/events.h"
+#include "proto/wire.h"
 
 /*
  * How the run goes: one line on stdout (live on a terminal, every 5 s
@@ -39,8 +40,8 @@ struct progress {
     struct progress_now row; /* at the last row of the file */
 
     /* private */
-    FILE *csv;
-    bool csv_failed, live, lines, begun;
+    struct csv csv;
+    bool live, lines, begun;
     double returns[PROGRESS_EPISODES]; /* of the last episodes, a ring */
     double next_line;
     size_t n_window;
@@ -55,6 +56,7 @@ struct progress {
     } statistic; /* since the last row */
     struct events events;
     uint64_t until_histograms; /* events */
+    uint64_t evaluated;        /* updates of the last evaluation among them */
     /* since the last ones: of the executed actions, a dimension each, and of
      * updates between acting and learning */
     struct events_histogram actions[PROGRESS_ACTIONS], ages;
@@ -87,6 +89,15 @@ double progress_wall(void);
 
 /* A row of the file. A full disk is warned of once and never stops us. */
 void progress_row(struct progress *progress, const struct progress_now *now);
+
+/*
+ * An evaluation of the parameters after `updates` updates, for TensorBoard. One
+ * that comes after that of later parameters is left out: lines are drawn in the
+ * order of events.
+ */
+void progress_evaluation(struct progress *progress,
+                         const struct wire_evaluation *evaluation,
+                         uint64_t updates, double wall);
 
 /* Call about every half second. waiting: in words what the run waits for, or
  * NULL. Prints when it is time. */

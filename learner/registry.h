@@ -23,6 +23,13 @@ enum {
     REGISTRY_FORGET_MS = 60000, /* and is forgotten */
 };
 
+/* What an evaluator was given to play (learner/evaluations.h). */
+struct registry_turn {
+    uint64_t version; /* 0: nothing */
+    uint64_t steps;   /* of the run then */
+    double seconds;
+};
+
 struct registry_peer {
     char name[WIRE_NAME_LEN];
     char key[WIRE_KEY_LEN]; /* that first used the name; "": none yet */
@@ -42,6 +49,7 @@ struct registry_peer {
         uint64_t topology;      /* newest version sent */
         uint64_t episodes_next; /* first episode not yet received */
         struct wire_counters counters;
+        struct registry_turn turn; /* evaluator */
     } progress;
 };
 

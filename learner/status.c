@@ -89,6 +89,20 @@ static void print_peers(const struct learner *l, FILE *out) {
     }
 }
 
+static void print_evaluators(const struct learner *l, FILE *out) {
+    const struct registry *registry = &l->registry;
+    for (size_t i = 0; i < registry->n_peers; i++) {
+        const struct registry_peer *p = registry->peers[i];
+        const uint64_t version = p->progress.turn.version;
+        if (!p->here || p->role != WIRE_EVALUATOR) continue;
+        fprintf(out,
+                "evaluator %" PRIu64 " %s %s %" PRIu64 " silent_ms %" PRIu64
+                "\n",
+                p->rank, p->name, version != 0 ? "plays" : "waits",
+                evaluations_updates(version), p->silent_ms);
+    }
+}
+
 /* A message takes so much: of very many actors the last ones are left out. */
 static void cut(char *text, size_t *len) {
     static const char end[] = "truncated 1\n";
@@ -106,6 +120,7 @@ char *status_text(const struct learner *learner, size_t *len) {
     print_run(learner, out);
     print_metrics(learner, out);
     print_latencies(learner, out);
+    print_evaluators(learner, out);
     print_peers(learner, out);
     if (fclose(out) != 0) {
         free(text);

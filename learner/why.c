@@ -315,6 +315,20 @@ static void print_actors(const struct why *why, FILE *out, const char *before) {
                 why->version - crowd.behind->progress.counters.policy_version);
 }
 
+static void print_evaluators(const struct why *why, FILE *out,
+                             const char *before) {
+    for (size_t i = 0; i < why->registry->n_peers; i++) {
+        const struct registry_peer *peer = why->registry->peers[i];
+        if (!peer->here || peer->role != WIRE_EVALUATOR ||
+            peer->silent_ms < REGISTRY_SILENT_MS)
+            continue;
+        fprintf(out,
+                "%s%s has been silent for %.0f s: evaluations wait for it or "
+                "another one, training does not\n",
+                before, peer->name, 1e-3 * (double)peer->silent_ms);
+    }
+}
+
 /* Upper end of the bucket that holds the share of all n rows. */
 static uint64_t age_at(const struct why *why, uint64_t n, double share) {
     uint64_t below = 0;
@@ -346,6 +360,7 @@ void why_print(const struct why *why, FILE *out, const char *before) {
     print_obstacle(why, out);
     print_shards(why, out, before);
     print_actors(why, out, before);
+    print_evaluators(why, out, before);
     if (why->checkpoint_rc != 0)
         fprintf(out,
                 "%sthe last checkpoint could not be written (%s): tried again "

@@ -20,13 +20,16 @@ static int set(void *sock, int option, int value) {
 
 /*
  * A cut cable leaves a connection that looks alive for minutes, and requests
- * are sent again into it: heartbeats end it on the client's side, keepalive and
- * a bound on retransmission on the server's.
+ * are sent again into it: heartbeats end it on the client's side, keepalive on
+ * the server's. The kernel's retries wait twice as long each time, a connection's
+ * as an attempt's, so that after a cut of a minute the next may be another minute
+ * off: both are bounded, and libzmq connects anew.
  */
 static int set_tcp(void *sock, int type, const char *address) {
     int rc = 0;
     if (strchr(address, '[') != NULL) rc |= set(sock, ZMQ_IPV6, 1);
-    rc |= set(sock, ZMQ_TCP_MAXRT, 30 * 1000);
+    rc |= set(sock, ZMQ_TCP_MAXRT, 8 * 1000);
+    rc |= set(sock, ZMQ_CONNECT_TIMEOUT, 2 * 1000);
     if (type == ZMQ_DEALER) {
         rc |= set(sock, ZMQ_HEARTBEAT_IVL, 5 * 1000);
         rc |= set(sock, ZMQ_HEARTBEAT_TIMEOUT, 15 * 1000);

@@ -118,12 +118,26 @@ struct wire_latencies {
     uint32_t n;            /* at most HISTOGRAM_BUCKETS */
 };
 
+/*
+ * What an evaluator found. Numbers are finite and not negative but for the
+ * return; they mean nothing without episodes.
+ */
+struct wire_evaluation {
+    uint64_t version;  /* of the parameters that played, 0: none yet */
+    uint64_t episodes; /* that ended */
+    uint64_t unstable; /* that the simulator gave up on */
+    double mean_return, std_return, mean_length;
+    bool has_goals;    /* the task has goals ... */
+    uint64_t reached;  /* ... and so many episodes ended at one */
+};
+
 struct wire_heartbeat {
     uint64_t topology_version;
     struct wire_counters counters;
     bool has_grant; /* learner -> shard */
     uint64_t store_until;
     struct wire_latencies inserts, pulls; /* actor: since its last one */
+    struct wire_evaluation evaluation;    /* evaluator: its last one */
 };
 
 struct wire_get_parameters {

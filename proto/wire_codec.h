@@ -53,6 +53,7 @@ struct wire_out {
     Softq__Topology topology;
     Softq__Spec spec;
     Softq__Counters counters;
+    Softq__Evaluation evaluation;
     Softq__Rows rows;
     char reason[256];
     union {

@@ -247,8 +247,7 @@ static int counters_in(const struct wire_in *in, const Softq__Counters *from,
         from->stored,      from->present,      from->capacity,
         from->store_until, from->duplicates,   from->refused,
         from->sampled,     from->bad_messages, from->policy_version,
-        from->waiting,     from->keys_refused,
-        from->dropped};
+        from->waiting,     from->keys_refused, from->dropped};
     if (to->stored > MOST || to->present > MOST || to->capacity > MOST ||
         to->steps > MOST || to->episodes > MOST) {
         return bad(in, "counters cannot be: %llu stored, %llu present",
@@ -272,6 +271,34 @@ static int latencies_in(const struct wire_in *in, const char *what,
     return 0;
 }
 
+static int evaluation_in(const struct wire_in *in,
+                         const Softq__Evaluation *from,
+                         struct wire_evaluation *to) {
+    if (from == NULL) return 0;
+    *to = (struct wire_evaluation){
+        .version = from->version,
+        .episodes = from->episodes,
+        .unstable = from->unstable,
+        .mean_return = from->mean_return,
+        .std_return = from->std_return,
+        .mean_length = from->mean_length,
+        .has_goals = from->has_goals,
+        .reached = from->reached,
+    };
+    if (!isfinite(to->mean_return) || !isfinite(to->std_return) ||
+        !isfinite(to->mean_length)) {
+        return not_finite(in, "an evaluation", 0);
+    }
+    if (to->version == 0 || to->episodes > MOST || to->unstable > MOST ||
+        to->reached > to->episodes || (to->reached > 0 && !to->has_goals) ||
+        to->std_return < 0.0 || to->mean_length < 0.0) {
+        return bad(in, "an evaluation cannot be: %llu episodes, %llu reached",
+                   (unsigned long long)to->episodes,
+                   (unsigned long long)to->reached);
+    }
+    return 0;
+}
+
 static int heartbeat_in(const struct wire_in *in, const Softq__Heartbeat *from,
                         struct wire_heartbeat *to) {
     to->topology_version = from->topology_version;
@@ -279,6 +306,7 @@ static int heartbeat_in(const struct wire_in *in, const Softq__Heartbeat *from,
     to->store_until = from->store_until;
     int rc = latencies_in(in, "inserts", &from->inserts, &to->inserts);
     if (rc == 0) rc = latencies_in(in, "pulls", &from->pulls, &to->pulls);
+    if (rc == 0) rc = evaluation_in(in, from->evaluation, &to->evaluation);
     return rc != 0 ? rc : counters_in(in, from->counters, &to->counters);
 }
 

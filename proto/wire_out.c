@@ -141,6 +141,19 @@ static void refused_out(const struct wire_refused *from, struct wire_out *out) {
     to->reason = out->reason;
 }
 
+static void evaluation_out(const struct wire_evaluation *from,
+                           Softq__Evaluation *to) {
+    softq__evaluation__init(to);
+    to->version = from->version;
+    to->episodes = from->episodes;
+    to->unstable = from->unstable;
+    to->mean_return = from->mean_return;
+    to->std_return = from->std_return;
+    to->mean_length = from->mean_length;
+    to->has_goals = from->has_goals;
+    to->reached = from->reached;
+}
+
 static void heartbeat_out(const struct wire_heartbeat *from,
                           struct wire_out *out) {
     Softq__Heartbeat *to = &out->body.heartbeat;
@@ -152,6 +165,10 @@ static void heartbeat_out(const struct wire_heartbeat *from,
     to->store_until = from->store_until;
     to->inserts = column(from->inserts.pairs, 4 * (size_t)from->inserts.n);
     to->pulls = column(from->pulls.pairs, 4 * (size_t)from->pulls.n);
+    if (from->evaluation.version != 0) {
+        evaluation_out(&from->evaluation, &out->evaluation);
+        to->evaluation = &out->evaluation;
+    }
 }
 
 static void parameters_out(const struct wire_parameters *from,

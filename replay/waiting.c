@@ -25,7 +25,7 @@ void waiting_add(struct waiting *waiting, const struct link_route *route,
     if (i < waiting->n) {
         struct waiting_peer *peer = &waiting->peers[i];
         if (seq > peer->highest) {
-            peer->rows += rows;
+            *(peer->begun ? &peer->later : &peer->rows) += rows;
             peer->highest = seq;
         }
         /* it came, and the room was gone: it is the first to be woken again */
@@ -66,6 +66,7 @@ void waiting_wake(struct waiting *waiting, uint64_t room, uint64_t now_ms,
         }
         room -= peer->rows < room ? peer->rows : room;
         peer->woken_ms = now_ms;
+        peer->begun = true;
         waiting->woken++;
     }
 }
@@ -84,10 +85,17 @@ void waiting_stored(struct waiting *waiting, const struct link_route *route,
     if (waiting->n == 0) return;
     const size_t i = find(waiting, route);
     if (i == waiting->n) return;
-    struct waiting_peer *peer = &waiting->peers[i];
-    if (peer->rows > rows) {
-        peer->rows -= rows;
-    } else {
-        drop(waiting, i);
+    struct waiting_peer peer = waiting->peers[i];
+    if (peer.rows > rows) {
+        waiting->peers[i].rows -= rows;
+        return;
+    }
+    drop(waiting, i);
+    if (peer.later > 0) {
+        peer.first = rows; /* as large as the one before, as most are */
+        peer.rows = peer.later;
+        peer.later = 0;
+        peer.begun = false;
+        waiting->peers[waiting->n++] = peer;
     }
 }

@@ -13,8 +13,10 @@
  *
  * Room is kept for those that heard of it until they came for it, at most
  * WAITING_KEEP_MS: everyone asks again after a second anyway, and of hundreds
- * that do somebody always comes sooner than the one who was woken. Whoever
- * finds the list full is not remembered.
+ * that do somebody always comes sooner than the one who was woken. A turn is what
+ * the peer waited with when it was first woken; what it is told Busy for
+ * meanwhile is its next turn, behind all others. Whoever finds the list full is
+ * not remembered.
  */
 enum { WAITING_MOST = 1024, WAITING_KEEP_MS = 1000 };
 
@@ -24,9 +26,11 @@ struct waiting {
     struct waiting_peer {
         struct link_route route;
         uint64_t first;    /* rows of the batch it will ask for first */
-        uint64_t rows;     /* of all its batches that were told Busy */
-        uint64_t highest;  /* the newest of them: a seq asked again adds none */
+        uint64_t rows;     /* of the batches of its turn that are not stored */
+        uint64_t later;    /* rows told Busy since its turn began */
+        uint64_t highest;  /* the newest of all: a seq asked again adds none */
         uint64_t woken_ms; /* of those woken */
+        bool begun;        /* its turn: it was woken before, woken now or not */
     } peers[WAITING_MOST]; /* (n) oldest first */
 };
 
@@ -51,7 +55,7 @@ void waiting_wake(struct waiting *waiting, uint64_t room, uint64_t now_ms,
 bool waiting_may(struct waiting *waiting, const struct link_route *route,
                  uint64_t rows, uint64_t room, uint64_t now_ms);
 
-/* It had them. */
+/* They were stored for it. */
 void waiting_stored(struct waiting *waiting, const struct link_route *route,
                     uint64_t rows);
 

@@ -140,22 +140,34 @@ unit() { # build folder
     done
 }
 
-scripts() { # label, build folder, seconds a script, script...
-    local label=$1 folder=$2 limit=$3 script log start status
+run_script() { # log, build folder, limit, script
+    local log=$1 folder=$2 limit=$3 script=$4 start=$SECONDS status
+    SOFTQ_BUILD=$PWD/$folder timeout -k 10 "$limit" "$script" >"$log" 2>&1 \
+        </dev/null
+    status=$?
+    ((status != 124)) || echo "not ok ended after $limit s" >>"$log"
+    echo "$status" >"$log.status"
+    echo "  $script: $((SECONDS - start)) s"
+}
+
+scripts() { # label, build folder, limit, script...: $at_once of them at a time
+    local label=$1 folder=$2 limit=$3 script log ours=()
     shift 3
     mkdir -p "$logs/$label"
     for script; do
         # neither the pattern itself nor what the tests source
         [[ -e $script && $(head -c 2 "$script") == '#!' ]] || continue
+        ours+=("$script")
         log=$logs/$label/$(basename "$script" .sh).log
-        start=$SECONDS
-        SOFTQ_BUILD=$PWD/$folder timeout -k 10 "$limit" "$script" >"$log" 2>&1 \
-            </dev/null
-        status=$?
-        ((status != 124)) || echo "not ok ended after $limit s" >>"$log"
-        count "$label $(basename "$script" .sh)" "$log" "$status"
+        rm -f "$log.status"
+        while (($(jobs -rp | wc -l) >= ${at_once:-1})); do wait -n; done
+        run_script "$log" "$folder" "$limit" "$script" &
+    done
+    wait
+    for script in "${ours[@]}"; do
+        log=$logs/$label/$(basename "$script" .sh).log
+        count "$label $(basename "$script" .sh)" "$log" "$(<"$log.status")"
         [[ $label != slow ]] || grep '^# ' "$log" # what it measured
-        echo "  $script: $((SECONDS - start)) s"
     done
 }
 
@@ -224,11 +236,13 @@ export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export ASAN_OPTIONS=detect_leaks=1
 part 'unit tests' unit build
 part 'unit tests with ASan and UBSan' unit build-san
-part 'system tests' scripts system build "$system_limit" \
-    tests/system/*.sh tests/chaos/*.sh tests/interop/*.sh
+# most of them wait for most of their time
+at_once=2 part 'system tests' scripts system build "$system_limit" \
+    tests/system/*.sh tests/interop/*.sh
+part 'chaos tests' scripts system build "$system_limit" tests/chaos/*.sh
 part 'golden numbers' scripts golden build "$system_limit" tests/golden/*.sh
 mapfile -t chosen < <(for_sanitisers tests/system/*.sh tests/chaos/*.sh)
-part 'system tests with ASan and UBSan' sanitised "${chosen[@]}"
+at_once=2 part 'system tests with ASan and UBSan' sanitised "${chosen[@]}"
 part 'fuzzing' scripts fuzz build "$system_limit" tests/fuzz/run.sh
 part 'shellcheck' shellchecks
 if [[ $all == yes ]]; then

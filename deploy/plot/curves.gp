@@ -1,8 +1,8 @@
 # Mean return by environment steps with one standard deviation over the runs of
-# a setting. Set before: style, out, task, data (of curves.awk).
+# a setting. Set before: style, out, task, what, data (of curves.awk).
 load style
 eval canvas(1200, 720)
-set title task.": mean return of the last 100 training episodes"
+set title task.": ".what
 set xlabel "environment steps"
 set key bottom right
 set style fill transparent solid 0.18 noborder

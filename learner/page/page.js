@@ -6,6 +6,7 @@ const byId = (id) => document.getElementById(id);
 
 const CURVES = [
   ['mean_return', 'Return', 'mean of 100 episodes'],
+  ['evaluation_return', 'Evaluation', 'mean return without exploration'],
   ['updates_per_second', 'Updates', 'a second'],
   ['steps_per_second', 'Environment steps', 'a second'],
   ['q_loss', 'Loss of Q', ''],
@@ -181,6 +182,19 @@ function showPeers(status) {
         number(a.episodes), number(a.outstanding), number(a.busy)]]));
 }
 
+function showEvaluators({evaluators, metrics}) {
+  byId('evaluators-section').hidden = evaluators.length === 0;
+  const success = metrics.evaluation_success === undefined ? ''
+    : `, ${number(100 * metrics.evaluation_success)} % at a goal`;
+  byId('evaluation').textContent = metrics.evaluation_return === undefined ? ''
+    : `after ${number(metrics.evaluation_updates)} updates: return ${number(metrics.evaluation_return)} ± ` +
+      `${number(metrics.evaluation_deviation)}, length ${number(metrics.evaluation_length)}${success}`;
+  table('evaluators', ['evaluator', 'state', 'heard'],
+    evaluators.map((e) => [e.silent ? 'bad' : '',
+      [e.name, e.silent ? 'silent' : e.plays_updates === null ? 'waits for its turn'
+        : `plays update ${number(e.plays_updates)}`, `${e.silent_seconds.toFixed(1)} s ago`]]));
+}
+
 function showNumbers(metrics) {
   byId('numbers').replaceChildren(...Object.entries(metrics).map(([name, value]) => {
     const pair = element('div');
@@ -203,6 +217,7 @@ async function refresh() {
       missed = 0;
       showRun(status);
       showPeers(status);
+      showEvaluators(status);
       showNumbers(status.metrics);
     }
     if (status && turn++ % 2 === 0) {

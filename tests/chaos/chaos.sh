@@ -4,10 +4,13 @@
 # off, slow or losing packets. In rounds: faults, one on top of the other, then
 # all is mended and the run must go on.
 #
-#   tests/chaos/chaos.sh [--minutes=2] [--seed=N] [--one-host]
+#   tests/chaos/chaos.sh [--minutes=3] [--seed=N] [--one-host]
+#                        [--faults=KIND,...] [--longest=8]
 #
-# --minutes: of faults, 2 as in CI, 30 for a night's sleep. --seed repeats the
-# order, kinds, victims and lengths of the faults; a run prints its own.
+# --minutes: of faults, 3 as in CI, 30 for a night's sleep. --seed repeats the
+# order, kinds, victims and lengths of the faults; a run prints its own. --faults:
+# only these of kill, pause, cut_off, slow_down, lose_packets. --longest: seconds
+# that one lasts at most.
 # Hosts are network namespaces: where none can be made, and with --one-host, all
 # is one host, and the network's faults are skipped by name.
 #
@@ -25,7 +28,7 @@ here=$(cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd)
 # shellcheck source=tests/system/lib.bash
 . "$here/../system/lib.bash"
 
-minutes=2 seed=$((RANDOM * 32768 + RANDOM))
+minutes=3 seed=$((RANDOM * 32768 + RANDOM)) longest=8 only=
 # a sanitised build learns too slowly to be judged for it
 judge_policy=yes
 [[ $build != *san* ]] || minutes=0.5 judge_policy=no
@@ -33,20 +36,26 @@ for argument; do
     case $argument in
     --minutes=*) minutes=${argument#*=} ;;
     --seed=*) seed=${argument#*=} ;;
+    --longest=*) longest=${argument#*=} ;;
+    --faults=*) only=${argument#*=} ;;
     --one-host) ;;
     *)
-        echo "chaos.sh: what is $argument? --minutes=M, --seed=N, --one-host" >&2
+        echo "chaos.sh: what is $argument? --minutes=M, --seed=N, --one-host, \
+--faults=KIND,..., --longest=S" >&2
         exit 2
         ;;
     esac
 done
-[[ $minutes =~ ^[0-9]+(\.[0-9]+)?$ && $seed =~ ^[0-9]+$ ]] || {
-    echo "chaos.sh: --minutes=$minutes --seed=$seed: both are numbers" >&2
+[[ $minutes =~ ^[0-9]+(\.[0-9]+)?$ && $seed =~ ^[0-9]+$ &&
+    $longest =~ ^[1-9][0-9]{0,2}$ ]] || {
+    echo "chaos.sh: --minutes=$minutes --seed=$seed --longest=$longest: all are \
+numbers, the last from 1 to 999" >&2
     exit 2
 }
 
+# cs of faults before all is mended
+readonly round=$((longest > 8 ? 200 * longest : 4000))
 readonly shards=2 actors=8
-readonly round=4000             # cs of faults before all is mended
 readonly recovery=1500          # cs
 readonly enough_updates=15000    # for the policy
 readonly longest_pause=8         # s before the supervisor's next start
@@ -88,6 +97,18 @@ set_the_table() {
         skip 'cut_off, slow_down, lose_packets' \
             "no network namespaces $(tail -n 1 "$work/hosts.err")"
     fi
+    [[ -z $only ]] || choose_faults
+}
+
+choose_faults() {
+    local kind possible=" ${faults[*]} "
+    IFS=, read -ra faults <<<"$only"
+    for kind in "${faults[@]}"; do
+        [[ $possible == *" $kind "* ]] || {
+            echo "chaos.sh: --faults=$only: no $kind here, there are:$possible" >&2
+            exit 2
+        }
+    done
 }
 
 on_host() { # host, command...
@@ -172,7 +193,7 @@ log_fault() {
 
 strike() {
     local kind=${faults[RANDOM % ${#faults[@]}]} dice=$RANDOM length victim value
-    length=$((50 + RANDOM % 750)) # cs
+    length=$((50 + RANDOM % (100 * longest - 50))) # cs
     value=$RANDOM
     case $kind in
     kill | pause)

@@ -60,7 +60,8 @@ static void fill_bodies(struct wire_message *m) {
         true,
         1000,
         {latencies, 3},
-        {&latencies[2], 1}};
+        {&latencies[2], 1},
+        {(uint64_t)3 << 40 | 6, 20, 2, -193.5, 39.25, 10.5, true, 19}};
     m[WIRE_GET_PARAMETERS - 1].get_parameters =
         (struct wire_get_parameters){(uint64_t)3 << 40 | 5, 6};
     m[WIRE_PARAMETERS - 1].parameters = (struct wire_parameters){

@@ -46,6 +46,7 @@ ${further[lab]-}
 actors = 1
 folder = $work/den
 ${further[den]-memory = 4G}
+evaluators = 1
 HOSTS
 }
 
@@ -190,10 +191,13 @@ a_run_goes_on_over_four_hosts() {
             "$work"/*/runs/run/logs/*.log)"
         exit 1
     fi
-    if [[ $(process_counts) != '2 1 2 1' ]]; then
+    if [[ $(process_counts) != '2 1 2 2' ]]; then
         not_ok "${FUNCNAME[0]}" "processes: $(process_counts)"
     elif ! compgen -G "$work/box/scratch/run/shard-1.ring" >/dev/null; then
         not_ok "${FUNCNAME[0]}" 'no ring in replay_dir'
+    elif ! within 20 grep -q ',evaluator-0,' "$remote/evaluations.csv"; then
+        not_ok "${FUNCNAME[0]}" "no evaluation: \
+$(tail -n 5 "$work/den/runs/run/logs/evaluator-0.log")"
     elif ! within 10 grep -q 'updates/s' "$run.out"; then
         not_ok "${FUNCNAME[0]}" "follows nothing: $(cat "$run.out" "$run.err")"
     else

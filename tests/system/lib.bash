@@ -74,6 +74,11 @@ pids_of() { # run, program
     processes_of "$1" | awk -v name="$2" '$2 ~ name "$" { print $1 }'
 }
 
+pid_named() { # run, a process's name in it
+    processes_of "$1" | awk -v name="--name=$2" \
+        '$2 ~ /softq-[a-z]+$/ && index($0 " ", name " ") { print $1 }'
+}
+
 # Wait until the command succeeds, at most that many seconds.
 within() {
     local end=$((SECONDS + $1 * pace))

@@ -32,7 +32,7 @@ check() { # name, expression, seconds
     fi
 }
 
-launch "$run" --actors=2 --ratio=0.5
+launch "$run" --actors=2 --ratio=0.5 --evaluators=1 --evaluate_every=100
 check the_page_shows_a_run \
     's["metrics"]["updates"] > 50 and s["run"]["task"] == "multigoal" and
      s["actors"]["here"] == 2 and s["shards"][0]["state"] == "listed" and
@@ -56,6 +56,7 @@ prometheus_can_read_it() {
     text=$(fetch /metrics)
     if ! grep -q '^softq_updates_total [0-9]' <<<"$text" ||
         ! grep -q '^softq_shard_stored_rows_total{shard="0"} [0-9]' <<<"$text" ||
+        ! grep -q '^softq_evaluations_total [1-9]' <<<"$text" ||
         ! grep -q '^softq_actor_lag_updates{of="median"} [0-9]' <<<"$text"; then
         not_ok "${FUNCNAME[0]}" "$text"
     elif grep -vE '^(# (HELP|TYPE) softq_[a-z0-9_]+ .+|softq_[a-z0-9_]+(\{[a-z]+="[^"]*"\})? [-+.0-9e]+)$' \
@@ -66,12 +67,19 @@ prometheus_can_read_it() {
     fi
 }
 
+check an_evaluator_is_no_actor \
+    's["evaluators"][0]["name"] == "evaluator-0" and s["metrics"]["evaluators"] == 1 and
+     s["metrics"]["evaluation_updates"] >= 100 and s["actors"]["here"] == 2 and
+     0 <= s["metrics"]["evaluation_success"] <= 1 and
+     all(a["name"] != "evaluator-0" for a in s["actors"]["shown"])' 20
+
 the_curves_grow
 prometheus_can_read_it
-kill -STOP "$(pids_of "$run" softq-actor | head -n 1)"
+actor=$(pid_named "$run" actor-0)
+kill -STOP "$actor"
 check an_actor_that_stands_still_is_silent \
     's["actors"]["silent"] == 1 and s["actors"]["shown"][0]["silent"]' 8
-kill -CONT "$(pids_of "$run" softq-actor | head -n 1)"
+kill -CONT "$actor"
 check and_is_taken_back 's["actors"]["silent"] == 0' 8
 kill -INT "$launcher"
 finish "$launcher" 20

@@ -153,9 +153,11 @@ ends_with_the_learner() {
     expect "${FUNCNAME[0]}" "$good"
 }
 
-# The only actor's refusal ends the run with 2 and is told in its own words.
+# The only actor's refusal ends the run with 2 and is told in its own words; an
+# evaluator does not keep it alive.
 reports_the_last_actor_refused() {
-    begin "${FUNCNAME[0]}" learner learner actor-0 refused shard-0 shard
+    begin "${FUNCNAME[0]}" learner learner actor-0 refused evaluator-0 actor \
+        shard-0 shard
     launch 3
     wait "$supervisor"
     [[ $? == 2 && $(grep -c 'no such task: maze' "$run/err") == 1 ]] && nobody

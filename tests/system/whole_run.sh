@@ -8,7 +8,8 @@ a_short_run_ends_with_an_evaluation() {
     local run=$work/short
     # few of them: one that a slow disk still writes delays the next
     launch "$run" --max_updates=600 --checkpoint_every=250 \
-        --keep_checkpoints=1 --checkpoint_seconds=60
+        --keep_checkpoints=1 --checkpoint_seconds=60 --evaluators=1 \
+        --evaluate_every=300
     local status
     finish "$launcher" 90
     if [[ $status != 0 ]]; then
@@ -22,6 +23,7 @@ a_short_run_ends_with_an_evaluation() {
     else
         ok "${FUNCNAME[0]}"
     fi
+    cp "$run/evaluation.json" "$work/evaluation.json"
 }
 
 # Of the run above: the multiples of checkpoint_every and the last one, one of
@@ -37,6 +39,53 @@ kept_checkpoints_can_be_played() {
         not_ok "${FUNCNAME[0]}" "$(tail -n 3 "$run.err")"
     elif ! grep -q "\"${files%% *}\"" "$run/evaluation.json"; then
         not_ok "${FUNCNAME[0]}" "another one played"
+    else
+        ok "${FUNCNAME[0]}"
+    fi
+}
+
+kill_evaluator() { # run, name
+    local pid
+    pid=$(pid_named "$1" "$2")
+    [[ -n $pid ]] && kill -9 "$pid"
+}
+
+has_rows() { # run, how many
+    (($(grep -c '^[0-9]' "$1/evaluations.csv") >= $2))
+}
+
+# The run above goes on with two evaluators, one of which is killed again and
+# again. A turn has one row, a whole one; that of the checkpoint that local.sh
+# evaluated has the very same numbers.
+evaluators_play_by_turns() {
+    local run=$work/short csv=$work/short/evaluations.csv status mean row n before
+    before=$(grep -c '^[0-9]' "$csv")
+    n=$before
+    env --default-signal=INT "$root/deploy/local.sh" --no-install \
+        --resume "$run" --progress=lines --evaluators=2 --max_updates=0 \
+        >"$run.out" 2>"$run.err" &
+    launcher=$!
+    while ((n < before + 6)) && within 60 kill_evaluator "$run" evaluator-1 &&
+        within 60 has_rows "$run" $((n + 3)); do
+        n=$((n + 3))
+    done
+    kill -INT "$launcher"
+    finish "$launcher" 20
+    mean=$(sed -n 's/^.*"mean_return":[[:space:]]*\([-0-9.e]*\).*$/\1/p' \
+        "$work/evaluation.json")
+    row=$(awk -F, '$2 == 600 { print $6 }' "$csv")
+    if [[ $status != 0 ]] || ((n < before + 6)); then
+        not_ok "${FUNCNAME[0]}" "status $status, $n rows: \
+$(tail -n 3 "$run.err")"
+    elif [[ $row != "$(awk -v x="$mean" 'BEGIN { printf "%.6g", x }')" ]]; then
+        not_ok "${FUNCNAME[0]}" "evaluation.json has $mean: $(<"$csv")"
+    elif awk -F, 'NR > 1 && (NF != 12 || $5 != 20 || turn[int($2 / 300)]++ ||
+            $11 !~ /^evaluator-[01]$/) { bad = 1 } END { exit !bad }' "$csv"; then
+        not_ok "${FUNCNAME[0]}" "$(<"$csv")"
+    elif ! grep -q '^name evaluator-0 evaluator' "$run/state"; then
+        not_ok "${FUNCNAME[0]}" "$(grep name "$run/state")"
+    elif ! grep -qa 'evaluation/success' "$run"/tensorboard/*000000002.softq; then
+        not_ok "${FUNCNAME[0]}" 'TensorBoard has none'
     else
         ok "${FUNCNAME[0]}"
     fi
@@ -154,6 +203,7 @@ $(tail -n 3 "$run.err")"
 a_short_run_ends_with_an_evaluation
 an_evaluation_plays_the_whole_policy
 kept_checkpoints_can_be_played
+evaluators_play_by_turns
 lockstep_repeats_bit_for_bit
 two_runs_share_the_machine
 ctrl_c_leaves_a_checkpoint_that_resumes

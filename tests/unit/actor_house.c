@@ -66,7 +66,7 @@ static void send_welcome(struct actor_house *h) {
 static void send_parameters(struct actor_house *h, uint64_t round) {
     const struct mlp_shape shape = {2, 2, h->config.units, 2};
     struct wire_message m = {.type = WIRE_PARAMETERS,
-                             .parameters = {.version = UINT64_C(1) << 40,
+                             .parameters = {.version = h->version,
                                             .round = round,
                                             .alpha = 1,
                                             .phi = h->phi,
@@ -84,7 +84,8 @@ static void on_learner(struct link_server *server,
     switch (m->type) {
     case WIRE_HELLO:
         h->hellos++;
-        assert_int_equal(m->hello.role, WIRE_ACTOR);
+        assert_int_equal(m->hello.role,
+                         h->evaluator ? WIRE_EVALUATOR : WIRE_ACTOR);
         h->epoch = m->incarnation;
         send_welcome(h);
         break;
@@ -96,7 +97,7 @@ static void on_learner(struct link_server *server,
         break;
     case WIRE_GET_PARAMETERS:
         h->pulls++;
-        if (m->get_parameters.have == 0) {
+        if (m->get_parameters.have != h->version) {
             send_parameters(h, m->get_parameters.round);
         } else {
             reply.type = WIRE_NOT_MODIFIED;
@@ -107,6 +108,7 @@ static void on_learner(struct link_server *server,
     case WIRE_HEARTBEAT:
         h->heartbeats++;
         h->counters = m->heartbeat.counters;
+        h->evaluation = m->heartbeat.evaluation;
         reply.type = WIRE_HEARTBEAT;
         reply.heartbeat.topology_version = h->topology_version;
         actor_house_answer(h, &reply);
@@ -248,12 +250,16 @@ void actor_house_play(struct actor_house *h) {
     h->config.dead_after = 1.5;
     h->config.orphan_after = 3.0;
     h->config.pull_interval = 0.05;
+    h->config.exploration = h->exploration;
+    h->config.evaluation_episodes = 30;
     if (h->units > 0) h->config.units = h->units;
+    if (h->version == 0) h->version = UINT64_C(1) << 40;
 
     struct config child = h->config;
     snprintf(child.join, sizeof(child.join), "%s", h->join);
     snprintf(child.ledger, sizeof(child.ledger), "%s", h->ledger);
     child.on_full = h->on_full;
+    child.evaluator = h->evaluator;
     snprintf(child.name, sizeof(child.name), "actor-0");
     h->child = fork();
     if (h->child == 0) {

@@ -30,12 +30,16 @@ struct actor_house {
     void (*on_tick)(struct actor_house *house);
     uint64_t until; /* batches stored, then Stop; 0: the case ends */
     bool lockstep;
-    int on_full; /* enum config_on_full */
+    int on_full;     /* enum config_on_full */
+    int exploration; /* enum config_exploration */
+    bool evaluator;
+    uint64_t version; /* that is given to whoever has another; 0: a first one */
 
     /* what happened */
     bool episodes_in_order, ended;
     unsigned hellos, readies, pulls, heartbeats, stage;
     struct wire_counters counters; /* of the last heartbeat */
+    struct wire_evaluation evaluation;
     uint64_t episodes_next, episodes;
     uint64_t epoch, highest, now_ms, sum[MOST];
     unsigned char stored[MOST];

@@ -361,7 +361,7 @@ static void rules_between_options_hold(void **state) {
         {"port", "65530", "65535"},         {"bind", "0.0.0.0", "--insecure"},
         {"on_full", "drop", "lockstep"},    {"actors", "2", "lockstep"},
         {"shards", "2", "lockstep"},        {"ratio", "0", "lockstep"},
-        {"environments", "33", "lockstep"},
+        {"environments", "33", "lockstep"}, {"evaluators", "1", "lockstep"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         struct config config;

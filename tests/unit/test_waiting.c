@@ -162,6 +162,29 @@ static void peer_that_is_gone_takes_no_room(void **state) {
     assert_int_equal(waiting.n, 2); /* it and 3 */
 }
 
+/* Each has a new batch as soon as one is stored, which finds no room and is told
+ * Busy: that is not part of its turn, which would never end. */
+static void nobody_waits_for_ever(void **state) {
+    (void)state;
+    enum { PEERS = 3, WINDOW = 4, GRANTS = 300 };
+    uint64_t next[PEERS + 1] = {0};
+    int stored[PEERS + 1] = {0};
+    for (uint16_t i = 1; i <= PEERS; i++)
+        while (next[i] < WINDOW) add(i, next[i]++, 32);
+    for (uint64_t t = 0; t < GRANTS; t++) {
+        waiting_wake(&waiting, 32, t, wake, &woken);
+        uint16_t i = 1;
+        while (i <= PEERS && !may(i, 32, 32, t)) i++;
+        assert_true(i <= PEERS);
+        come(i, 32);
+        stored[i]++;
+        add(i, next[i]++, 32);
+    }
+    for (uint16_t i = 1; i <= PEERS; i++)
+        assert_in_range(stored[i], GRANTS / PEERS - WINDOW,
+                        GRANTS / PEERS + WINDOW);
+}
+
 static void full_list_forgets_the_newest(void **state) {
     (void)state;
     for (uint16_t i = 1; i <= WAITING_MOST + 5; i++) add(i, 1, 1);
@@ -181,6 +204,7 @@ int main(void) {
         CASE(told_busy_again_it_is_still_the_first),
         CASE(repeated_batches_keep_their_place),
         CASE(peer_that_is_gone_takes_no_room),
+        CASE(nobody_waits_for_ever),
         CASE(full_list_forgets_the_newest),
     };
     return cmocka_run_group_tests(cases, NULL, NULL);

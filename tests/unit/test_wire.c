@@ -111,6 +111,8 @@ static void assert_same(const struct wire_message *x,
                             offsetof(struct wire_heartbeat, inserts));
         assert_same_latencies(&x->heartbeat.inserts, &y->heartbeat.inserts);
         assert_same_latencies(&x->heartbeat.pulls, &y->heartbeat.pulls);
+        assert_memory_equal(&x->heartbeat.evaluation, &y->heartbeat.evaluation,
+                            sizeof(x->heartbeat.evaluation));
         break;
     case WIRE_STOP:
     case WIRE_STATUS_REPLY:

@@ -63,6 +63,31 @@ static void latencies_are_buckets_in_order(void **state) {
     }
 }
 
+/* An evaluation names what played, and no more episodes at a goal than there
+ * were. */
+static void an_evaluation_is_one_that_can_be(void **state) {
+    (void)state;
+    const struct wire_message m = sample(WIRE_HEARTBEAT);
+    struct wire_message wrong[5] = {m, m, m, m, m};
+    wrong[0].heartbeat.evaluation.reached = 21;
+    wrong[1].heartbeat.evaluation.has_goals = false;
+    wrong[2].heartbeat.evaluation.std_return = -1.0;
+    wrong[3].heartbeat.evaluation.mean_length = -1.0;
+    wrong[4].heartbeat.evaluation.episodes = UINT64_C(1) << 57;
+    for (size_t i = 0; i < 5; i++)
+        assert_int_equal(verdict(&wrong[i]), -EBADMSG);
+    wrong[0] = m;
+    wrong[0].heartbeat.evaluation.mean_return = (double)NAN;
+    assert_int_equal(verdict(&wrong[0]), -EDOM);
+    // an older version's heartbeat has none, and none is sent
+    struct wire_message none = m;
+    none.heartbeat.evaluation = (struct wire_evaluation){0};
+    struct bytes with = pack(&m), without = pack(&none);
+    assert_true(without.len < with.len);
+    free(with.data), free(without.data);
+    assert_int_equal(verdict(&none), 0);
+}
+
 /* Another protocol version is told as such, even where nothing else is known.
  */
 static void another_version_is_told_apart(void **state) {
@@ -276,6 +301,7 @@ int main(void) {
         cmocka_unit_test(a_number_that_is_not_finite_is_told_apart),
         cmocka_unit_test(parameters_and_returns_are_finite),
         cmocka_unit_test(latencies_are_buckets_in_order),
+        cmocka_unit_test(an_evaluation_is_one_that_can_be),
         cmocka_unit_test(another_version_is_told_apart),
         cmocka_unit_test(texts_hold_no_control_characters),
         cmocka_unit_test(values_out_of_range_are_refused),
