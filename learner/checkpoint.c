@@ -140,6 +140,10 @@ static long list_files(char (**names)[NAME_LEN + 1], const char *folder) {
     return (long)n;
 }
 
+static uint64_t generation_of(const char *name) {
+    return strtoull(name, NULL, 10);
+}
+
 static uint64_t updates_of(const char *name) {
     return strtoull(name + 11, NULL, 10); // after the generation
 }
@@ -326,4 +330,15 @@ int checkpoint_newest(struct checkpoint **out, const char *run,
     if (rc == 0 && unfit != NULL) pass_over(unfit_path, unfit_why);
     checkpoint_free(unfit);
     return rc;
+}
+
+uint64_t checkpoint_last_generation(const char *run) {
+    char folder[3072];
+    char(*names)[NAME_LEN + 1] = NULL;
+    if (rundir_path(folder, sizeof(folder), run, "checkpoints") != 0) return 0;
+    const long n = list_files(&names, folder);
+    if (n < 0) return 0;
+    const uint64_t generation = n > 0 ? generation_of(names[0]) : 0;
+    free(names);
+    return generation;
 }

@@ -268,6 +268,19 @@ static void none_at_all_is_said(void **state) {
     assert_int_equal(checkpoint_newest(&back, run, NULL, NULL), -ENOENT);
 }
 
+/* The newest file's generation is told whether or not it can be read. */
+static void the_last_generation_is_in_the_names(void **state) {
+    (void)state;
+    char path[256];
+    assert_int_equal(checkpoint_last_generation(run), 0);
+    write_one(2, 300, 3);
+    write_one(11, 100, 3);
+    file_path(path, sizeof(path), 11, 100);
+    assert_int_equal(truncate(path, 0), 0);
+    assert_int_equal(checkpoint_last_generation(run), 11);
+    assert_int_equal(checkpoint_last_generation("/nowhere"), 0);
+}
+
 /* A file of tensors that is no checkpoint names what is missing. */
 static void another_file_is_refused_in_words(void **state) {
     (void)state;
@@ -294,6 +307,7 @@ int main(void) {
         CASE(any_damage_gives_way_to_an_older),
         CASE(an_unfit_one_gives_way_to_an_older),
         CASE(none_at_all_is_said),
+        CASE(the_last_generation_is_in_the_names),
         CASE(another_file_is_refused_in_words),
     };
 #undef CASE
