@@ -228,6 +228,18 @@ struct registry_shard *registry_shard_of(struct registry *registry,
     return own ? shard : NULL;
 }
 
+const struct registry_peer *registry_rival(const struct registry *registry,
+                                           const struct registry_peer *peer) {
+    for (size_t i = 0; i < registry->n_shards; i++) {
+        const struct registry_shard *shard = &registry->shards[i];
+        if (shard->index == peer->index && shard->rank != peer->rank &&
+            registry_serves(registry, shard)) {
+            return registry->peers[shard->rank];
+        }
+    }
+    return NULL;
+}
+
 bool registry_serves(const struct registry *registry,
                      const struct registry_shard *shard) {
     const struct registry_peer *peer = registry->peers[shard->rank];

@@ -134,6 +134,10 @@ struct registry_shard *registry_list(struct registry *registry,
 struct registry_shard *registry_shard_of(struct registry *registry,
                                          const struct registry_peer *peer);
 
+/* Whoever else serves under this shard's index; NULL: nobody does. */
+const struct registry_peer *registry_rival(const struct registry *registry,
+                                           const struct registry_peer *peer);
+
 /* Listed, and the process that was listed is still the one in charge. */
 bool registry_serves(const struct registry *registry,
                      const struct registry_shard *shard);

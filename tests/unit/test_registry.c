@@ -162,13 +162,21 @@ static void a_returning_shard_serves_only_when_ready(void **state) {
     assert_true(registry_serves(&registry, shard));
 }
 
-/* A process under another name takes over a shard's index. */
+/* A process under another name takes over a shard's index, once the one that
+ * had it serves no more. */
 static void the_last_shard_with_an_index_has_it(void **state) {
     (void)state;
-    struct registry_peer *one, *two;
+    struct registry_peer *one, *two, *other;
     hello("one", 1, WIRE_SHARD, 0, &one);
+    assert_null(registry_rival(&registry, one));
     list(one, 77);
+    assert_null(registry_rival(&registry, one));
+    hello("other", 3, WIRE_SHARD, 1, &other);
+    assert_null(registry_rival(&registry, other));
     hello("two", 2, WIRE_SHARD, 0, &two);
+    assert_ptr_equal(registry_rival(&registry, two), one);
+    assert_true(registry_tick(&registry, 5000, 5000, 60000));
+    assert_null(registry_rival(&registry, two));
     list(two, 77);
     assert_null(registry_shard_of(&registry, one));
     assert_non_null(registry_shard_of(&registry, two));
