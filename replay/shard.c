@@ -100,6 +100,21 @@ static void busy(struct shard *shard, const struct link_route *from,
     tell_soon(shard);
 }
 
+/*
+ * Are batches of this rank and incarnation the sender's key's? They are those
+ * of the key that is first heard of with rows of theirs in the ring: another's
+ * would make them look like duplicates, or stale. Without keys they are
+ * anybody's.
+ */
+static bool is_owner(struct shard *shard, const struct wire_insert *insert) {
+    uint64_t key = 0, *owner = NULL;
+    if (sscanf(shard->server.peer_key, "%16" SCNx64, &key) != 1) return true;
+    owner = ring_owner(&shard->ring, insert->rank, insert->epoch);
+    if (owner == NULL) return true;
+    if (*owner == 0) *owner = key;
+    return *owner == key;
+}
+
 /* True when the rows may go into the ring as it is; else answered. */
 static bool fits(struct shard *shard, const struct link_route *from,
                  const struct wire_message *message) {
@@ -125,6 +140,14 @@ static bool fits(struct shard *shard, const struct link_route *from,
         refuse(shard, from, WIRE_INSERT, WIRE_CODE_FINAL, insert->seq,
                "a batch of %zu rows for a ring of %" PRIu64, insert->rows.n,
                spec->capacity);
+        return false;
+    }
+    if (!is_owner(shard, insert)) {
+        shard->guard.counters.messages++;
+        refuse(shard, from, WIRE_INSERT, WIRE_CODE_KEY, insert->seq,
+               "the batches of rank %" PRIu64 " and this incarnation are those "
+               "of another key",
+               insert->rank);
         return false;
     }
     return true;
@@ -168,6 +191,7 @@ static void on_insert(struct shard *shard, const struct link_route *from,
         answer(shard, from, WIRE_INSERTED, insert);
         break;
     case RING_STORED:
+        (void)is_owner(shard, insert); /* from its first batch on */
         waiting_stored(&shard->waiting, from, insert->rows.n);
         answer(shard, from, WIRE_INSERTED, insert);
         if (ring->stored >= shard->half &&
