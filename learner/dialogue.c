@@ -396,9 +396,9 @@ static void hear(struct learner *learner, const struct link_route *from,
         on_episodes(learner, message, peer);
         break;
     case WIRE_REFUSED:
-        log_warn("%s refuses %s: %s", peer->name,
-                 wire_type_name(message->refused.about),
-                 message->refused.reason);
+        log_debug("%s refuses %s: %s", peer->name,
+                  wire_type_name(message->refused.about),
+                  message->refused.reason); // none of ours does
         break;
     default:
         learner->server.bad++;
