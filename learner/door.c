@@ -37,6 +37,14 @@ bool door_admits(struct learner *learner, const struct link_route *from,
                         message->name);
         return false;
     }
+    if (message->type == WIRE_HELLO &&
+        registry_key_full(&learner->registry, message->name, key)) {
+        dialogue_refuse(learner, from, message, WIRE_CODE_FINAL,
+                        "your key has used %d names in this run, the most: "
+                        "give a --name that it has used before",
+                        REGISTRY_KEY_NAMES);
+        return false;
+    }
     if (message->type == WIRE_HELLO && crowded(learner, message)) {
         dialogue_refuse(
             learner, from, message, WIRE_CODE_FINAL,

@@ -85,6 +85,16 @@ bool registry_name_is(const struct registry *registry, const char *name,
     return owner[0] == '\0' || strcmp(owner, key) == 0;
 }
 
+bool registry_key_full(const struct registry *registry, const char *name,
+                       const char *key) {
+    size_t n = 0;
+    if (key[0] == '\0' || *find_slot(registry, name) != 0) return false;
+    for (size_t i = 0; i < registry->n_peers; i++) {
+        n += strcmp(registry->peers[i]->key, key) == 0;
+    }
+    return n >= REGISTRY_KEY_NAMES;
+}
+
 bool registry_bind_name(struct registry_peer *peer, const char *key) {
     if (peer->key[0] != '\0' || key[0] == '\0') return false;
     snprintf(peer->key, sizeof(peer->key), "%s", key);

@@ -18,6 +18,7 @@
  */
 enum {
     REGISTRY_MAX_NAMES = 65536,
+    REGISTRY_KEY_NAMES = REGISTRY_MAX_NAMES / 4, /* that one key may have */
     REGISTRY_OLDER = 4,
     REGISTRY_SILENT_MS = 5000,  /* an actor is shown as away */
     REGISTRY_FORGET_MS = 60000, /* and is forgotten */
@@ -98,6 +99,11 @@ int registry_known_shard(struct registry *registry,
  */
 bool registry_name_is(const struct registry *registry, const char *name,
                       const char *key);
+
+/* Is this a new name, and has the key REGISTRY_KEY_NAMES already? Names stay
+ * for the life of the run: nobody may use them up for all. */
+bool registry_key_full(const struct registry *registry, const char *name,
+                       const char *key);
 
 /* The name is this key's from now on, if it is nobody's yet. true: it was
  * not. */

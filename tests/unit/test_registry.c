@@ -315,6 +315,23 @@ static void a_name_belongs_to_a_key(void **state) {
     free(text);
 }
 
+/* Names last as long as the run: one key has a share of them. */
+static void one_key_cannot_use_up_all_names(void **state) {
+    (void)state;
+    char name[32];
+    for (int i = 0; i < REGISTRY_KEY_NAMES; i++) {
+        if (i % 1024 == 0)
+            assert_false(registry_key_full(&registry, "new", KEY1));
+        snprintf(name, sizeof(name), "actor-%d", i);
+        assert_int_equal(registry_known_name(&registry, name, WIRE_ACTOR, KEY1),
+                         0);
+    }
+    assert_true(registry_key_full(&registry, "new", KEY1));
+    assert_false(registry_key_full(&registry, "actor-7", KEY1));
+    assert_false(registry_key_full(&registry, "new", KEY2));
+    assert_false(registry_key_full(&registry, "new", ""));
+}
+
 /* A state of before roles were kept is read; a role is known when it says
  * Hello. */
 static void an_old_state_has_no_roles(void **state) {
@@ -507,6 +524,7 @@ int main(void) {
         CASE(a_remembered_shard_returns_or_is_dead),
         CASE(an_ordinal_counts_one_role),
         CASE(a_name_belongs_to_a_key),
+        CASE(one_key_cannot_use_up_all_names),
         CASE(an_old_state_has_no_roles),
         CASE(the_state_reads_back),
         CASE(a_damaged_state_is_refused),
