@@ -100,13 +100,13 @@ static void take_counters(struct checkpoint_counters *c,
     };
 }
 
-/* <generation>-<updates>.safetensors */
-static bool is_checkpoint(const char *name) {
+/* <generation>-<updates>.safetensors and what comes behind. */
+static bool is_named(const char *name, const char *behind) {
     uint64_t generation, updates;
     int end = -1;
     sscanf(name, "%10" SCNu64 "-%12" SCNu64 ".safetensors%n", &generation,
            &updates, &end);
-    return end == NAME_LEN && name[end] == '\0';
+    return end == NAME_LEN && strcmp(name + end, behind) == 0;
 }
 
 static int newest_first(const void *x, const void *y) {
@@ -122,7 +122,7 @@ static long list_files(char (**names)[NAME_LEN + 1], const char *folder) {
     *names = NULL;
     const struct dirent *entry;
     while ((entry = readdir(dir)) != NULL) {
-        if (!is_checkpoint(entry->d_name)) continue;
+        if (!is_named(entry->d_name, "")) continue;
         if (n == room) {
             room = 2 * room + 16;
             void *more = realloc(*names, room * sizeof(**names));
@@ -146,6 +146,18 @@ static uint64_t generation_of(const char *name) {
 
 static uint64_t updates_of(const char *name) {
     return strtoull(name + 11, NULL, 10); // after the generation
+}
+
+/* What learners that were killed left of checkpoints they wrote; ours is whole.
+ */
+static void remove_halves(const char *folder) {
+    DIR *dir = opendir(folder);
+    const struct dirent *entry;
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        if (is_named(entry->d_name, ".tmp"))
+            unlinkat(dirfd(dir), entry->d_name, 0);
+    }
+    if (dir != NULL) closedir(dir);
 }
 
 /*
@@ -208,7 +220,10 @@ int checkpoint_write(const struct checkpoint *checkpoint, const char *run,
                                  .notes = notes};
     rc = tensors_write(path, &file);
     free(entries);
-    if (rc == 0) prune(folder, keep, every);
+    if (rc == 0) {
+        remove_halves(folder);
+        prune(folder, keep, every);
+    }
     return rc;
 }
 
