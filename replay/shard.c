@@ -286,12 +286,12 @@ int shard_open(struct shard *shard, const struct wire_spec *spec) {
     if (status != 0) return status;
     status = importing_check(shard, &want);
     if (status != 0) return status;
+    ring_guard(shard->path);
     if (ring_open(&shard->ring, shard->path, &want, &dropped, why,
                   sizeof why) != 0) {
         log_error("%s", why);
         return EXIT_REFUSED;
     }
-    ring_guard(shard->path);
     if (dropped > 0) {
         log_warn("%s: %" PRIu64 " damaged or unfinished rows dropped",
                  shard->path, dropped);
@@ -320,6 +320,7 @@ static void on_synced(uv_work_t *work, int cancelled) {
     shard->syncing = false;
     uint64_t now = uv_now(shard->loop);
     bool failed = cancelled == 0 && shard->sync_rc != 0;
+    if (failed) shard->synced = UINT64_MAX; /* again, also without new rows */
     if (failed && (shard->sync_failed_ms == 0 ||
                    now - shard->sync_failed_ms >= COMPLAIN_MS)) {
         shard->sync_failed_ms = now;
