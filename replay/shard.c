@@ -115,6 +115,12 @@ static bool is_owner(struct shard *shard, const struct wire_insert *insert) {
     return *owner == key;
 }
 
+/* Rows that a grant is above what is stored, at most (limiter.h). */
+static uint64_t most_granted(const struct config *config) {
+    const bool limited = config->ratio > 0.0 && !config->lockstep;
+    return limited ? config->slack : UINT64_MAX;
+}
+
 /* True when the rows may go into the ring as it is; else answered. */
 static bool fits(struct shard *shard, const struct link_route *from,
                  const struct wire_message *message) {
@@ -169,6 +175,12 @@ static void on_insert(struct shard *shard, const struct link_route *from,
                       const struct wire_message *message) {
     const struct wire_insert *insert = &message->insert;
     struct ring *ring = &shard->ring;
+    if (insert->rows.n > most_granted(&shard->config)) {
+        refuse(shard, from, WIRE_INSERT, WIRE_CODE_FINAL, insert->seq,
+               "a batch of %zu rows: at most slack = %" PRIu64, insert->rows.n,
+               shard->config.slack);
+        return;
+    }
     if (ring->private == NULL) {
         busy(shard, from, insert);
         return;

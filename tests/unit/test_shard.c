@@ -181,6 +181,37 @@ static void bad_batches_are_refused(void **state) {
     assert_false(w->ended);
 }
 
+/* A batch that no grant would ever hold is refused at once: waiting for room it
+ * would be the first for ever, and all others behind it. */
+static void a_batch_beyond_the_slack_blocks_nobody(void **state) {
+    struct shard_world *w = *state;
+    w->config.slack = 100;
+    shard_world_listed(state);
+    shard_world_grant(w, 50);
+    shard_world_insert(w, 1, 101, 1.0f);
+    WAIT(w, HEARD(w, WIRE_REFUSED) + HEARD(w, WIRE_BUSY) == 1);
+    shard_world_insert(w, 2, 10, 1.0f);
+    WAIT(w, HEARD(w, WIRE_INSERTED) + HEARD(w, WIRE_BUSY) == 1);
+    assert_int_equal(HEARD(w, WIRE_INSERTED), 1);
+    assert_int_equal(w->actor_heard.refused.code, WIRE_CODE_FINAL);
+    assert_int_equal(w->shard.waiting.n, 0);
+}
+
+/* Nor while the ring is not open yet. */
+static void nor_before_the_ring_is_there(void **state) {
+    struct shard_world *w = *state;
+    w->config.slack = 100;
+    w->spec = (struct wire_spec){0, 0};
+    shard_world_start_learner(w, RUN);
+    shard_world_start_shard(w);
+    WAIT(w, w->shard.state == SHARD_WELCOMED);
+    shard_world_start_actor(w);
+    shard_world_insert(w, 1, 101, 1.0f);
+    shard_world_insert(w, 2, 10, 1.0f);
+    WAIT(w, HEARD(w, WIRE_REFUSED) == 1 && HEARD(w, WIRE_BUSY) == 1);
+    assert_int_equal(w->shard.waiting.n, 1);
+}
+
 /* The ring may lie on another disk than the run. */
 static void ring_lies_in_replay_dir(void **state) {
     struct shard_world *w = *state;
@@ -430,6 +461,8 @@ int main(void) {
         CASE(samples_come_back_with_rows),
         CASE(lockstep_rows_follow_from_the_update),
         CASE(bad_batches_are_refused),
+        CASE(a_batch_beyond_the_slack_blocks_nobody),
+        CASE(nor_before_the_ring_is_there),
         CASE(ring_lies_in_replay_dir),
         CASE(restarted_learner_is_greeted_again),
         CASE(quick_learner_is_known_by_its_incarnation),
