@@ -77,12 +77,21 @@ int registry_known_name(struct registry *registry, const char *name,
     return 0;
 }
 
+const char *registry_name_key(const struct registry *registry,
+                              const char *name) {
+    const uint32_t slot = *find_slot(registry, name);
+    return slot > 0 ? registry->peers[slot - 1]->key : "";
+}
+
 bool registry_name_is(const struct registry *registry, const char *name,
                       const char *key) {
+    const char *owner = registry_name_key(registry, name);
+    return key[0] == '\0' || owner[0] == '\0' || strcmp(owner, key) == 0;
+}
+
+void registry_free_name(struct registry *registry, const char *name) {
     const uint32_t slot = *find_slot(registry, name);
-    if (slot == 0 || key[0] == '\0') return true;
-    const char *owner = registry->peers[slot - 1]->key;
-    return owner[0] == '\0' || strcmp(owner, key) == 0;
+    if (slot > 0) registry->peers[slot - 1]->key[0] = '\0';
 }
 
 bool registry_key_full(const struct registry *registry, const char *name,

@@ -100,6 +100,13 @@ int registry_known_shard(struct registry *registry,
 bool registry_name_is(const struct registry *registry, const char *name,
                       const char *key);
 
+/* Whose the name is; "": nobody's. Borrowed. */
+const char *registry_name_key(const struct registry *registry,
+                              const char *name);
+
+/* It is nobody's again. */
+void registry_free_name(struct registry *registry, const char *name);
+
 /* Is this a new name, and has the key REGISTRY_KEY_NAMES already? Names stay
  * for the life of the run: nobody may use them up for all. */
 bool registry_key_full(const struct registry *registry, const char *name,

@@ -291,6 +291,12 @@ static void a_name_belongs_to_a_key(void **state) {
     assert_true(registry_name_is(&registry, "s", KEY1));
     assert_false(registry_name_is(&registry, "s", KEY2));
     assert_true(registry_name_is(&registry, "s", "")); // served without keys
+    assert_string_equal(registry_name_key(&registry, "s"), KEY1);
+    assert_string_equal(registry_name_key(&registry, "unknown"), "");
+    registry_free_name(&registry, "unknown");
+    registry_free_name(&registry, "s");
+    assert_true(registry_name_is(&registry, "s", KEY2));
+    assert_true(registry_bind_name(peer, KEY1));
     list(peer, 77);
     struct wire_shard shards[WIRE_MAX_SHARDS];
     struct wire_topology topology = registry_topology(&registry, shards);
