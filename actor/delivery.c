@@ -135,8 +135,10 @@ static void on_refused(struct delivery *d, const struct delivery_shard *shard,
                   " as not finite: %s",
                   shard->index, refused->seq, d->rank, refused->reason);
         d->on_fatal(d, EXIT_NON_FINITE);
-    } else if (refused->code == WIRE_CODE_KEY) {
-        /* it may be allowed again: what is outstanding stays so */
+    } else if (refused->code == WIRE_CODE_KEY ||
+               refused->code == WIRE_CODE_RUN) {
+        /* it may be allowed again, or another run's shard has its address now
+         * and the learner will say so: what is outstanding stays so */
         complain(d, find(d, shard->index), refused->reason);
     } else if (refused->code != WIRE_CODE_OTHER) {
         log_error("shard %" PRIu32 " refused: %s", shard->index,

@@ -11,11 +11,23 @@
 #include "actor/export.h"
 #include "actor/film.h"
 #include "actor/task.h"
+#include "actor/tasks/mujoco.h"
 #include "common/config.h"
 #include "common/exit_status.h"
 #include "common/log.h"
 #include "common/mlp.h"
+#include "proto/libraries.h"
 #include "proto/lifecycle.h"
+#include "proto/wire.h"
+
+static const struct config_library libraries[] = {
+    {"libzmq", libraries_zmq},
+    {"libuv", libraries_uv},
+    {"protobuf-c", wire_protobuf_version},
+    {"OpenBLAS", mlp_blas_version},
+    {"MuJoCo", mujoco_version},
+    {0},
+};
 
 /* Acting must not slow the learner down when both share a host. */
 static void be_idle(void) {
@@ -30,7 +42,7 @@ static void be_idle(void) {
 
 int main(int argc, char **argv) {
     struct config config;
-    if (config_load(&config, CONFIG_ACTOR, argc, argv) != 0) {
+    if (config_load(&config, CONFIG_ACTOR, libraries, argc, argv) != 0) {
         return EXIT_REFUSED; /* never restarted */
     }
     (void)mlp_blas_setup(); /* one thread calls it: any build will do */

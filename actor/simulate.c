@@ -16,8 +16,11 @@
 #include "common/exit_status.h"
 #include "common/histogram.h"
 #include "common/log.h"
+#include "common/mlp.h"
 #include "common/rng.h"
+#include "proto/libraries.h"
 #include "proto/link_fleet.h"
+#include "proto/wire.h"
 
 enum {
     TURN_MS = 1,
@@ -344,9 +347,17 @@ static void finish(struct simulation *s) {
     batch_finish(&s->pool);
 }
 
+static const struct config_library libraries[] = {
+    {"libzmq", libraries_zmq},
+    {"libuv", libraries_uv},
+    {"protobuf-c", wire_protobuf_version},
+    {"OpenBLAS", mlp_blas_version},
+    {0},
+};
+
 int main(int argc, char **argv) {
     static struct simulation s; /* outlives uv_run(), as handles must */
-    if (config_load(&s.config, CONFIG_SIMULATE, argc, argv) != 0) {
+    if (config_load(&s.config, CONFIG_SIMULATE, libraries, argc, argv) != 0) {
         return EXIT_REFUSED;
     }
     lifecycle_raise_fd_limit();

@@ -180,6 +180,12 @@ struct config {
 
 void config_defaults(struct config *config);
 
+/* A library that a program runs with, for --version. */
+struct config_library {
+    const char *name;                      /* "libuv" */
+    void (*version)(char *text, size_t n); /* writes "1.44.2" */
+};
+
 /*
  * Read argv (argp: --help prints every option this program takes with default,
  * range and unit; the learner's prints all) and the files it names; check
@@ -190,13 +196,15 @@ void config_defaults(struct config *config);
  * RUN/config.ini where the command line means a run that is there already:
  * --evaluate=RUN and --export=RUN (actor), --run_dir=RUN with a RUN/state (learner: it
  * resumes) and --status=RUN (learner: where its keys are). An empty run_dir becomes the RUN of --evaluate=RUN, --export=RUN or --join=RUN.
- * Names the log (softq-actor ...) and sets its level.
+ * Names the log (softq-actor ...) and sets its level. libraries: what --version
+ * tells of beside the program, up to one without a name; NULL: none.
  *
  * Returns 0, or -EINVAL after one log_error that names the option, the value
- * and its range. --help, --version and --print_config print and exit(0).
+ * and its range. --help, --version, --print_options and --print_config print and
+ * exit(0).
  */
-int config_load(struct config *config, enum config_program program, int argc,
-                char **argv);
+int config_load(struct config *config, enum config_program program,
+                const struct config_library *libraries, int argc, char **argv);
 
 /*
  * One option by name. Returns 0 or -EINVAL with one line in why (n bytes).

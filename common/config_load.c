@@ -10,10 +10,12 @@
 #include "common/log.h"
 
 enum { MAX_FILES = 16, FIRST_KEY = 1000, KEY_CONFIG = 900 };
+enum { ALSO = CONFIG_GROUPS + 1 }; /* argp's group */
 
 /* The command line, taken apart but not yet applied: files come first. */
 struct line {
     enum config_program program;
+    const struct config_library *libraries; /* NULL: none */
     size_t n_files, n_values;
     const char *files[MAX_FILES]; /* of argv */
     struct {
@@ -79,6 +81,23 @@ static error_t on_option(int key, char *arg, struct argp_state *state) {
     return 0;
 }
 
+/* The options of every program that are not in the table. */
+static const char also_heading[] = "Also";
+static const struct argp_option also[] = {
+    {"config", KEY_CONFIG, "FILE", 0,
+     "options as name = value, a line each; may be given again", ALSO},
+    {"help", KEY_CONFIG + 1, NULL, 0, "print this and exit", ALSO},
+    {"version", KEY_CONFIG + 2, NULL, 0,
+     "print the version, and those of the libraries, and exit", ALSO},
+    {"print_options", KEY_CONFIG + 3, NULL, 0,
+     "print these options for other programs and exit: name, kind, range, "
+     "unit, "
+     "default, heading and help by tabs",
+     ALSO},
+    {0},
+};
+enum { N_ALSO = sizeof(also) / sizeof(*also) - 1 };
+
 /* "help; [0, 1] s, default 3", owned by the caller; NULL out of memory. */
 static char *describe(const struct config_option *option) {
     char range[128], *text;
@@ -115,7 +134,7 @@ static bool in_help(const struct config_option *option,
 
 /* argp's list from the table, for free_options(); NULL when out of memory. */
 static struct argp_option *make_options(enum config_program program) {
-    const size_t most = config_table_len + 2 * (size_t)(CONFIG_GROUPS + 4);
+    const size_t most = config_table_len + (size_t)(CONFIG_GROUPS + N_ALSO + 2);
     struct argp_option *list = calloc(most, sizeof(*list));
     if (list == NULL) return NULL;
     size_t n = 0;
@@ -139,22 +158,8 @@ static struct argp_option *make_options(enum config_program program) {
             .group = (int)option->group + 1,
         };
     }
-    const int last = CONFIG_GROUPS + 1;
-    list[n++] = (struct argp_option){.doc = "Also", .group = last};
-    list[n++] = (struct argp_option){
-        .name = "config",
-        .key = KEY_CONFIG,
-        .arg = "FILE",
-        .doc = "options as name = value, a line each; may be given again",
-        .group = last};
-    list[n++] = (struct argp_option){.name = "help",
-                                     .key = KEY_CONFIG + 1,
-                                     .doc = "print this and exit",
-                                     .group = last};
-    list[n++] = (struct argp_option){.name = "version",
-                                     .key = KEY_CONFIG + 2,
-                                     .doc = "print the version and exit",
-                                     .group = last};
+    list[n++] = (struct argp_option){.doc = also_heading, .group = ALSO};
+    memcpy(list + n, also, sizeof(also));
     return list;
 }
 
@@ -182,38 +187,81 @@ static void print_help(enum config_program program) {
     free(doc);
 }
 
+/* A line an option, for completion and manual pages. */
+static void print_options(enum config_program program) {
+    for (size_t i = 0; i < config_table_len; i++) {
+        const struct config_option *option = &config_table[i];
+        char range[128];
+        if (!in_help(option, program)) continue;
+        config_table_range(option, range, sizeof(range));
+        printf("%s\t%s\t%s\t%s\t%s\t%s\t%s\n", option->name,
+               placeholder(option), range,
+               option->unit != NULL ? option->unit : "", option->fallback,
+               config_table_headings[option->group], option->help);
+    }
+    for (size_t i = 0; i < N_ALSO; i++) {
+        printf("%s\t%s\t\t\t\t%s\t%s\n", also[i].name,
+               also[i].arg != NULL ? also[i].arg : "", also_heading,
+               also[i].doc);
+    }
+}
+
+static void print_version(const struct line *line) {
+    const struct config_library *library = line->libraries;
+    printf("%s %s\n", programs[line->program], config_version());
+    for (; library != NULL && library->name != NULL; library++) {
+        char text[160];
+        library->version(text, sizeof(text));
+        printf("%s %s\n", library->name, text);
+    }
+}
+
+/* Status 0 once what was asked for is out. */
+static void end_printing(void) {
+    exit(fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+/* Prints and exits for help, version and print_options. */
+static void answer(const struct line *line, const char *arg) {
+    if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0 ||
+        strcmp(arg, "-?") == 0) {
+        print_help(line->program);
+    } else if (strcmp(arg, "--version") == 0) {
+        print_version(line);
+    } else if (strcmp(arg, "--print_options") == 0 ||
+               strcmp(arg, "--print-options") == 0) {
+        print_options(line->program);
+    } else {
+        return;
+    }
+    end_printing();
+}
+
 /*
  * What argp would not say our way: names must be whole (getopt takes any
  * beginning of one) and known, and a value must follow where one is needed.
- * Writes '_' for '-' in names of argv. Prints and exits for help and version.
+ * Writes '_' for '-' in names of argv.
  */
 static int check_names(struct line *line, int argc) {
     for (int i = 1; i < argc; i++) {
         char *arg = line->argv[i];
         if (arg[0] != '-' || arg[1] == '\0') continue;
-        const bool help = strcmp(arg, "--help") == 0 ||
-                          strcmp(arg, "-h") == 0 || strcmp(arg, "-?") == 0;
-        if (help) print_help(line->program);
-        if (strcmp(arg, "--version") == 0) {
-            printf("%s %s\n", programs[line->program], config_version());
-        } else if (!help) {
-            const size_t dashes = strspn(arg, "-");
-            char *name = arg + (dashes < 2 ? dashes : 2);
-            const size_t len = strcspn(name, "=");
-            const struct config_option *option = config_table_find(name, len);
-            const bool config = len == 6 && strncmp(name, "config", 6) == 0;
-            if (dashes < 2 || (option == NULL && !config)) {
-                return config_unknown(name, len, line->why, sizeof(line->why));
-            }
-            if (option != NULL) memcpy(name, option->name, len);
-            const bool flag = option != NULL && option->type == CONFIG_BOOL;
-            if (name[len] == '=' || flag) continue;
-            if (++i < argc) continue;
-            snprintf(line->why, sizeof(line->why),
-                     "option %s needs a value: write --%s=VALUE", name, name);
-            return -EINVAL;
+        answer(line, arg);
+        const size_t dashes = strspn(arg, "-");
+        char *name = arg + (dashes < 2 ? dashes : 2);
+        const size_t len = strcspn(name, "=");
+        const struct config_option *option = config_table_find(name, len);
+        const bool config = len == 6 && strncmp(name, "config", 6) == 0;
+        if (dashes < 2 || (option == NULL && !config)) {
+            return config_unknown(name, len, line->why, sizeof(line->why));
         }
-        exit(fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+        if (option != NULL) memcpy(name, option->name, len);
+        const bool flag = option != NULL && option->type == CONFIG_BOOL;
+        if (name[len] == '=' || flag) continue;
+        if (++i < argc) continue;
+        snprintf(line->why, sizeof(line->why),
+                 "option %s needs a value: write --%s=VALUE", name, name);
+        return -EINVAL;
     }
     return 0;
 }
@@ -309,9 +357,9 @@ static enum log_level level_of(const struct config *config) {
     }
 }
 
-int config_load(struct config *config, enum config_program program, int argc,
-                char **argv) {
-    struct line line = {.program = program};
+int config_load(struct config *config, enum config_program program,
+                const struct config_library *libraries, int argc, char **argv) {
+    struct line line = {.program = program, .libraries = libraries};
     log_init(programs[program], LOG_INFO);
     config_defaults(config);
 
@@ -327,7 +375,7 @@ int config_load(struct config *config, enum config_program program, int argc,
     log_init(programs[program], level_of(config));
     if (config->print_config) {
         config_print(config, stdout);
-        exit(fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+        end_printing();
     }
     return 0;
 }

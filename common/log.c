@@ -13,8 +13,14 @@ static const char *program_name = "softq";
 static enum log_level threshold = LOG_INFO;
 
 /* What may still be written, in bytes: at most so much at once, and refilled by
- * as much an hour. Errors may use the last of it. */
-enum { BUCKET = LOG_BYTES_AN_HOUR / 2, FOR_ERRORS = BUCKET / 8, TAIL = 96 };
+ * as much an hour. Errors may use the last of it, warnings more than the rest:
+ * what a peer can make us say again and again is mostly no more than news. */
+enum {
+    BUCKET = LOG_BYTES_AN_HOUR / 2,
+    FOR_ERRORS = BUCKET / 8,
+    FOR_WARNINGS = FOR_ERRORS + BUCKET / 8,
+    TAIL = 96
+};
 static struct log_bucket {
     pthread_mutex_t mutex;
     double left, refilled; /* refilled: seconds of the monotonic clock */
@@ -32,7 +38,9 @@ static bool admit(enum log_level level, size_t len, unsigned long *before) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     const double seconds = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-    const double keep = level == LOG_ERROR ? 0.0 : FOR_ERRORS;
+    const double keep = level == LOG_ERROR  ? 0.0
+                        : level == LOG_WARN ? FOR_ERRORS
+                                            : FOR_WARNINGS;
     pthread_mutex_lock(&bucket.mutex);
     if (bucket.refilled > 0.0) {
         bucket.left += (seconds - bucket.refilled) * BUCKET / 3600.0;

@@ -8,7 +8,8 @@
  *
  * A process writes at most LOG_BYTES_AN_HOUR in any hour, half of them at once;
  * further lines are left out, and the next one that is not says how many were.
- * The last sixteenth is for errors. Not so at LOG_DEBUG.
+ * The last sixteenth is for errors, the one before it for errors and warnings.
+ * Not so at LOG_DEBUG.
  */
 enum { LOG_BYTES_AN_HOUR = 1000 * 1000 };
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };

@@ -4,6 +4,7 @@
 #include <cblas.h>
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -318,4 +319,14 @@ void mlp_jacobian(const struct mlp_shape *shape, float *jacobian,
 int mlp_blas_setup(void) {
     openblas_set_num_threads(1);
     return openblas_get_parallel() == 0 ? -ENOTSUP : 0;
+}
+
+void mlp_blas_version(char *text, size_t n) {
+    static const char own[] = "OpenBLAS ";
+    const char *config = openblas_get_config();
+    if (strncmp(config, own, strlen(own)) == 0) config += strlen(own);
+    const size_t number = strcspn(config, " ");
+    const char *rest = config + number;
+    snprintf(text, n, "%.*s, kernel %s,%s", (int)number, config,
+             openblas_get_corename(), rest);
 }

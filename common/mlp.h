@@ -102,4 +102,8 @@ void mlp_jacobian(const struct mlp_shape *shape, float *jacobian,
  * == 0). */
 int mlp_blas_setup(void);
 
+/* "0.3.21, kernel SkylakeX, NO_LAPACKE DYNAMIC_ARCH ...": the OpenBLAS that
+ * runs, the processor's kernels that it chose, and how it was configured. */
+void mlp_blas_version(char *text, size_t n);
+
 #endif

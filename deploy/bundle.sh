@@ -4,7 +4,8 @@
 #
 #   deploy/bundle.sh [FILE.so ...]
 #
-# Makes BUILD/bundle.tar and prints its content's hash: bin/ (the programs),
+# Makes bundle.tar in the build folder (~/.cache/softq where softq is installed)
+# and prints its content's hash: bin/ (the programs),
 # lib/ (every library that they or FILE.so need, but glibc's), models/, deploy/
 # (supervise, keys.sh), needs (what a host must have, `name=value` a line). The
 # programs find lib/ beside themselves; FILE.so stays where it is.
@@ -25,17 +26,35 @@ esac
 programs=(softq-learner softq-replay softq-actor)
 
 # The programs as `meson install` leaves them: they look for lib/ next to bin/.
-install_programs() {
+copy_programs() {
     local p
-    DESTDIR=$work/tree meson install -C "$build_folder" --no-rebuild --quiet \
-        >"$work/log" 2>&1 || refuse "meson install failed: $(tail -n 1 "$work/log")"
-    for p in "${programs[@]}"; do
-        find "$work/tree" -type f -name "$p" -exec mv -- {} "$bundle/bin/" \;
-        [[ -x $bundle/bin/$p ]] || refuse "meson install left no $p"
-    done
-    cp -r -- "$here/../actor/models" "$bundle/models" &&
+    if [[ -n $installed ]]; then
+        cp -- "${programs[@]/#/$build_folder/}" "$bundle/bin/" || exit 2
+    else
+        install_programs
+        for p in "${programs[@]}"; do
+            find "$work/tree" -type f -name "$p" -exec mv -- {} "$bundle/bin/" \;
+            [[ -x $bundle/bin/$p ]] || refuse "meson install left no $p"
+        done
+    fi
+    cp -r -- "$models_folder" "$bundle/models" &&
         cp -- "$here/supervise" "$here/keys.sh" "$here/common.sh" \
             "$bundle/deploy/" || exit 2
+}
+
+# What `ninja uninstall` goes by is the user's own installation.
+install_programs() {
+    local log=$build_folder/meson-logs/install-log.txt status=0 lock
+    exec {lock}<"$build_folder"
+    flock "$lock"
+    [[ ! -e $log ]] || cp -- "$log" "$work/installed" || exit 2
+    DESTDIR=$work/tree meson install -C "$build_folder" --tags runtime \
+        --no-rebuild --quiet >"$work/log" 2>&1 || status=1
+    rm -f -- "$log"
+    [[ ! -e $work/installed ]] || mv -- "$work/installed" "$log" || exit 2
+    exec {lock}<&-
+    ((status == 0)) ||
+        refuse "meson install failed: $(tail -n 1 "$work/log")"
 }
 
 # A host's glibc is its own, and so is its loader.
@@ -80,28 +99,28 @@ glibc() {
 # Nothing that would go in is newer than the archive that is there?
 is_made() { # FILE.so...
     local file
-    [[ $* == "$(sed -n 2p "$build_folder/bundle.hash" 2>/dev/null)" ]] || return
+    [[ $* == "$(sed -n 2p "$bundle_folder/bundle.hash" 2>/dev/null)" ]] || return
     while read -r file; do
-        [[ $build_folder/bundle.tar -nt $file ]] || return
+        [[ $bundle_folder/bundle.tar -nt $file ]] || return
     done < <(ldd "${programs[@]/#/$build_folder/}" "$@" 2>/dev/null |
         sed -n 's/^.*=> \(\/.*\) (0x.*$/\1/p'
         printf '%s\n' "${programs[@]/#/$build_folder/}" "$here/bundle.sh" \
             "$here/supervise" "$here/keys.sh" "$here/common.sh"
-        find "$here/../actor/models")
+        find "$models_folder")
 }
 
 main() {
     local needed
     if is_made "$@"; then
-        head -n 1 "$build_folder/bundle.hash"
+        head -n 1 "$bundle_folder/bundle.hash"
         return
     fi
-    rm -f -- "$build_folder/bundle.hash"
-    work=$(mktemp -d "$build_folder/bundle.XXXXXX") || exit 2
+    mkdir -p -- "$bundle_folder" && rm -f -- "$bundle_folder/bundle.hash" || exit 2
+    work=$(mktemp -d "$bundle_folder/bundle.XXXXXX") || exit 2
     trap 'rm -rf -- "$work"' EXIT
     bundle=$work/bundle
     mkdir -p -- "$bundle/bin" "$bundle/lib" "$bundle/deploy" || exit 2
-    install_programs
+    copy_programs
     copy_libraries "${programs[@]/#/$build_folder/}" "$@"
     needed=$(flags) || exit 2
     cat >"$bundle/needs" <<NEEDS
@@ -112,11 +131,11 @@ flags=$needed
 NEEDS
     tar -C "$bundle" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner \
         -cf "$work/bundle.tar" . || exit 2
-    cp -- "$bundle/needs" "$build_folder/bundle.needs" &&
-        mv -f -- "$work/bundle.tar" "$build_folder/bundle.tar" || exit 2
-    printf '%s\n%s\n' "$(sha256sum <"$build_folder/bundle.tar" | cut -c 1-16)" \
-        "$*" >"$build_folder/bundle.hash"
-    head -n 1 "$build_folder/bundle.hash"
+    cp -- "$bundle/needs" "$bundle_folder/bundle.needs" &&
+        mv -f -- "$work/bundle.tar" "$bundle_folder/bundle.tar" || exit 2
+    printf '%s\n%s\n' "$(sha256sum <"$bundle_folder/bundle.tar" | cut -c 1-16)" \
+        "$*" >"$bundle_folder/bundle.hash"
+    head -n 1 "$bundle_folder/bundle.hash"
 }
 
 main "$@"

@@ -134,7 +134,7 @@ roles_of() { # host: what its key may be
 send_bundle() { # host
     local needed
     mapfile -t needed < <(programs_of "$1")
-    must "$1" "$name" unpack <"$build_folder/bundle.tar" &&
+    must "$1" "$name" unpack <"$bundle_folder/bundle.tar" &&
         must "$1" "$name" verify "${host[$1/programs]-}" "${needed[@]}"
 }
 
@@ -316,8 +316,8 @@ stop() {
         exit 1
     fi
     echo "stopped: no process of $name is left on ${#hosts[@]} hosts"
-    printf 'go on: %q resume %q; results: %q fetch %q\n' "$0" "${words[0]}" "$0" \
-        "${words[0]}"
+    echo "go on: $(call cluster resume "${words[0]}"); results:" \
+        "$(call cluster fetch "${words[0]}")"
 }
 
 state_of() { # host
@@ -394,8 +394,7 @@ say_results() {
     newest=$(newest_checkpoint "$run")
     [[ -n $newest ]] || { say "$shown has no checkpoint yet" && return; }
     echo "fetched into $shown: $(basename -- "$newest"), curves, logs"
-    printf 'play and draw: %q %q; %q %q\n' "$here/evaluate.sh" "$shown" \
-        "$here/plot.sh" "$shown"
+    echo "play and draw: $(call evaluate "$shown"); $(call plot "$shown")"
 }
 
 # -- following --

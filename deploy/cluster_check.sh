@@ -3,9 +3,9 @@
 # in words, with the host and the next step.
 # shellcheck disable=SC2154 # cluster.sh's own and those of hosts.sh, launch.sh
 
-: "${here:?}" "${build_folder:?}"
+: "${here:?}" "${bundle_folder:?}"
 
-need() { option_of "$build_folder/bundle.needs" "$1"; } # name
+need() { option_of "$bundle_folder/bundle.needs" "$1"; } # name
 
 # Is version a at least version b?
 at_least() { # a, b
@@ -117,7 +117,7 @@ check_room() {
     [[ -n ${fact[rings]-} ]] || rings=$(ring_room "$h")
     room=$((64 << 10))
     [[ -n ${fact[bundle]-} ]] ||
-        room=$((room + $(stat -c %s "$build_folder/bundle.tar") / 1024))
+        room=$((room + $(stat -c %s "$bundle_folder/bundle.tar") / 1024))
     if [[ -z ${host[$h/replay_dir]-} ]]; then
         room=$((room + rings))
     elif ((fact[replay_room] < rings)); then

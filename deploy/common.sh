@@ -7,10 +7,41 @@
 unset LC_ALL
 export LC_NUMERIC=C
 
+# A checkout has its build; installed, and on a host that was sent a bundle, bin/
+# and models/ lie beside this folder. SOFTQ_BUILD: another folder of programs,
+# sanitised for example.
+# shellcheck disable=SC2034 # the scripts use them
+if [[ -e $here/../meson.build ]]; then
+    installed='' build_folder=${SOFTQ_BUILD:-$here/../build}
+    models_folder=$here/../actor/models bundle_folder=$build_folder
+else
+    installed=yes build_folder=${SOFTQ_BUILD:-${here%/*}/bin}
+    models_folder=${here%/*}/models
+    bundle_folder=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/softq
+fi
+built() { echo "$build_folder/$1"; }
+
 say() {
     local clear=''
     [[ -t 2 ]] && clear=$'\r\e[K' # what a live progress line left
-    printf '%s%s: %s\n' "$clear" "$(basename -- "$0" .sh)" "$*" >&2
+    printf '%s%s: %s\n' "$clear" "$(basename -- "$0" .sh)" "$(as_typed <<<"$*")" >&2
+}
+
+# Scripts by the names that the reader types: installed, softq's commands.
+as_typed() {
+    if [[ -n $installed ]]; then
+        sed -E -e 's#(^|[^/])deploy/([a-z]+)\.sh#\1softq \2#g' \
+            -e "s#(^|[^/])deploy/#\\1$here/#g"
+    else
+        cat
+    fi
+}
+
+# The same for a line to be copied: a script as we were called ourselves.
+call() { # name, arguments
+    local words=("${0%/*}/$1.sh")
+    [[ -z $installed ]] || words=(softq "$1")
+    printf '%q ' "${words[@]}" "${@:2}" | sed 's/ $//'
 }
 
 refuse() {
@@ -20,7 +51,7 @@ refuse() {
 
 # The comment at the head of a script.
 help() {
-    sed -n '/^set /q; 2,$s/^# \{0,1\}//p' "$1"
+    sed -n '/^set /q; /^#SBATCH/d; 2,$s/^# \{0,1\}//p' "$1" | as_typed
     exit 0
 }
 
@@ -63,15 +94,12 @@ program() { # run, name
     fi
 }
 
-# SOFTQ_BUILD: another build folder than ours, sanitised for example.
-build_folder=${SOFTQ_BUILD:-$here/../build}
-built() { echo "$build_folder/$1"; }
-
 # -- a launch --
 
 # Quiet unless it fails; two launches at once build one after the other.
 build() { # program...
     local log root=$here/.. lock status=0
+    [[ -z $installed ]] || return 0
     log=$(mktemp) || exit 2
     exec {lock}<"$root"
     flock "$lock"

@@ -3,11 +3,11 @@
 #
 #   deploy/gallery.sh [FOLDER] [--no-install] [--name=value ...]
 #
-# Draws FOLDER/gallery.png (deploy/figures by default) from a picture a task,
-# each a moment into an episode of random actions. With --keep the pictures
-# themselves stay beside it, as FOLDER/TASK.png. Options are those of
-# `softq-actor --help`, e.g. --seed=2 --picture_after=0.5. Installs what is
-# missing (Debian packages; --no-install: refuses instead).
+# Draws FOLDER/gallery.png (FOLDER: of a checkout its figures, else ./figures)
+# from a picture a task, each a moment into an episode of random actions. With
+# --keep the pictures themselves stay beside it, as FOLDER/TASK.png. Options are
+# those of `softq-actor --help`, e.g. --seed=2 --picture_after=0.5. Installs what
+# is missing (Debian packages; --no-install: refuses instead).
 #
 # Exit status: 0, or 1 when a picture could not be drawn.
 set -u
@@ -19,7 +19,7 @@ here=$(cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd -P)
 across=4 # pictures in a row
 side=320 # of a picture on the sheet, pixels
 
-folder=$here/figures install=() keep='' options=()
+folder=${installed:+figures} install=() keep='' options=()
 for argument; do
     case $argument in
     --help | -h) help "$0" ;;
@@ -29,6 +29,7 @@ for argument; do
     *) folder=$argument ;;
     esac
 done
+folder=${folder:-$here/figures}
 actor=$(built softq-actor)
 [[ -x $actor ]] || refuse "there is no $actor: build first (ninja -C build)"
 "$here/install.sh" "${install[@]}" --video || exit 2

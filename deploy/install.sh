@@ -1,20 +1,27 @@
 #!/bin/bash
 # Installs what the project needs from Debian, and only what is missing.
 #
-#   deploy/install.sh [--no-install] [--video] [--tests] [--slow]
+#   deploy/install.sh [--no-install] [--video] [--package] [--tests] [--slow]
 #
+# Where softq is installed that is what its scripts use, no compiler or library.
 # --video adds what pictures and videos of episodes need, about 375 MB of disk,
-# --tests that and what the test suite alone uses, --slow what `tests/run.sh
-# --all` adds to that. With --no-install nothing is installed: missing packages are
-# named and the exit status is 2. Libraries elsewhere count as present where
-# pkg-config finds them (PKG_CONFIG_PATH), a MuJoCo tree where $MUJOCO names it.
+# --package what deploy/package.sh needs, --tests both and what the test suite
+# alone uses, --slow what `tests/run.sh --all` adds to that. With --no-install
+# nothing is installed: missing packages are named and the exit status is 2.
+# Libraries elsewhere count as present where pkg-config finds them
+# (PKG_CONFIG_PATH), a MuJoCo tree where $MUJOCO names it.
 # Exit status: 0 all is present, 2 not.
 set -eu
+
+here=$(cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd -P)
+# shellcheck source=deploy/common.sh
+. "$here/common.sh"
 
 # what shows that a package's part is there: a command, a pkg-config name or
 # (with a slash) a file's pattern
 needed() {
-    cat <<'LIST'
+    if [ -z "$installed" ]; then
+        cat <<'LIST'
 gcc                     gcc
 libc6-dev               /usr/include/stdio.h
 pkg-config              pkg-config
@@ -31,8 +38,15 @@ libcjson-dev            pc:libcjson
 zlib1g-dev              pc:zlib
 libmicrohttpd-dev       pc:libmicrohttpd
 libcmocka-dev           pc:cmocka
-gnuplot-nox             gnuplot
 LIST
+    fi
+    echo gnuplot-nox gnuplot
+    if [ "$deb" = yes ]; then
+        cat <<'LIST'
+dpkg-dev dpkg-shlibdeps
+binutils strip
+LIST
+    fi
     if [ "$video" = yes ]; then
         cat <<'LIST'
 ffmpeg          ffmpeg
@@ -67,6 +81,7 @@ curl        curl
 slurm-wlm   slurmctld
 systemd     /lib/systemd/systemd
 munge       munged
+lintian     lintian
 LIST
     fi
 }
@@ -92,26 +107,23 @@ find_missing() {
     done < <(needed)
 }
 
-refuse() {
-    printf 'install: %s\n' "$*" >&2
-    exit 2
-}
-
 apt() {
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
         apt-get -q -o DPkg::Lock::Timeout=300 "$@" </dev/null >&2
 }
 
-install=yes video=no tests=no slow=no
+install=yes video=no deb=no tests=no slow=no
 for argument; do
     case $argument in
+    --help | -h) help "$0" ;;
     --no-install) install=no ;;
     --video) video=yes ;;
-    --tests) video=yes tests=yes ;;
-    --slow) video=yes tests=yes slow=yes ;;
+    --package) deb=yes ;;
+    --tests) video=yes deb=yes tests=yes ;;
+    --slow) video=yes deb=yes tests=yes slow=yes ;;
     *)
-        refuse "unknown argument '$argument': --no-install, --video, --tests" \
-            "or --slow"
+        refuse "unknown argument '$argument': --no-install, --video," \
+            "--package, --tests or --slow"
         ;;
     esac
 done
@@ -130,9 +142,9 @@ if [ "$(id -u)" -ne 0 ]; then
     command -v sudo >/dev/null ||
         refuse "missing, as root: apt-get install ${missing[*]}"
     as_root=(sudo)
-    echo "install: asking for sudo, to install packages" >&2
+    say "asking for sudo, to install packages"
 fi
-echo "install: installing ${missing[*]}" >&2
+say "installing ${missing[*]}"
 
 # package lists may be missing or old: ask for new ones only then
 "${as_root[@]}" apt-get -qq -s install --no-install-recommends \

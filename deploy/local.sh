@@ -9,11 +9,12 @@
 #   deploy/compose.sh RUN RUN [...]                           compose runs
 #
 # Installs what is missing (Debian packages; --no-install: refuses instead),
-# builds, makes the folder runs/TASK-TIME (or --run_dir=RUN) and starts a
-# learner, --shards=R replay shards and --actors=N actors there, talking over
+# builds a checkout, makes the folder runs/TASK-TIME (or --run_dir=RUN) and starts
+# a learner, --shards=R replay shards and --actors=N actors there, talking over
 # private sockets; --evaluators=E processes beside them play the newest parameters
-# without exploration every --evaluate_every=U updates. Options are those of `softq-learner --help`, on top of
-# deploy/presets/TASK.ini; `--name value` is the same.
+# without exploration every --evaluate_every=U updates. Options are those of
+# `softq-learner --help`, on top of deploy/presets/TASK.ini; `--name value` is the
+# same.
 #
 # my-robot.ini describes a task in its section [robot] (README, "Your own task");
 # its other lines are options, on top of deploy/own-task.ini. my_env.so is built
@@ -192,16 +193,14 @@ evaluate() {
 }
 
 say_how_to_go_on() { # the run as shown, status
-    local scripts=${0%/*}
     [[ -n $(newest_checkpoint "$run") ]] || return
     if (($2)); then
         echo 'the newest checkpoint is there'
     else
         echo 'stopped with a checkpoint'
     fi
-    printf 'go on:         %q --resume %q\n' "$scripts/local.sh" "$1"
-    printf 'play and draw: %q %q; %q %q\n' "$scripts/evaluate.sh" "$1" \
-        "$scripts/plot.sh" "$1"
+    echo "go on:         $(call local --resume "$1")"
+    echo "play and draw: $(call evaluate "$1"); $(call plot "$1")"
 }
 
 main() {

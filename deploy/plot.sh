@@ -135,7 +135,7 @@ read_model() { # task
         / class="wall"/ { print "wall," at[1] "," at[2] "," half[1] "," half[2] }
         / name="target"/ { print "target," at[1] "," at[2] ",0,0" }
         / name="threshold"/ { print "threshold," attribute("data") ",0,0,0" }
-    ' "${folder:-$here/../actor/models}/$1.xml" 2>/dev/null
+    ' "${folder:-$models_folder}/$1.xml" 2>/dev/null
 }
 
 # The first of the task's numbers that a figure of the paper shows, or nothing.

@@ -320,7 +320,7 @@ flock -n "$lock" || refuse "$folder is under way: is there another terminal with
 echo "sweep $folder: $(wc -l <"$folder/sweep") runs"
 train_all {lock}<&-
 if [[ -n $interrupted ]]; then
-    say "stopped; go on: ${0%/*}/sweep.sh --resume $folder"
+    say "stopped; go on: $(call sweep --resume "$folder")"
     exit 130
 fi
 sum_up

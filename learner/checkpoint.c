@@ -100,13 +100,13 @@ static void take_counters(struct checkpoint_counters *c,
     };
 }
 
-/* <generation>-<updates>.safetensors */
-static bool is_checkpoint(const char *name) {
+/* <generation>-<updates>.safetensors and what comes behind. */
+static bool is_named(const char *name, const char *behind) {
     uint64_t generation, updates;
     int end = -1;
     sscanf(name, "%10" SCNu64 "-%12" SCNu64 ".safetensors%n", &generation,
            &updates, &end);
-    return end == NAME_LEN && name[end] == '\0';
+    return end == NAME_LEN && strcmp(name + end, behind) == 0;
 }
 
 static int newest_first(const void *x, const void *y) {
@@ -122,7 +122,7 @@ static long list_files(char (**names)[NAME_LEN + 1], const char *folder) {
     *names = NULL;
     const struct dirent *entry;
     while ((entry = readdir(dir)) != NULL) {
-        if (!is_checkpoint(entry->d_name)) continue;
+        if (!is_named(entry->d_name, "")) continue;
         if (n == room) {
             room = 2 * room + 16;
             void *more = realloc(*names, room * sizeof(**names));
@@ -140,8 +140,24 @@ static long list_files(char (**names)[NAME_LEN + 1], const char *folder) {
     return (long)n;
 }
 
+static uint64_t generation_of(const char *name) {
+    return strtoull(name, NULL, 10);
+}
+
 static uint64_t updates_of(const char *name) {
     return strtoull(name + 11, NULL, 10); // after the generation
+}
+
+/* What learners that were killed left of checkpoints they wrote; ours is whole.
+ */
+static void remove_halves(const char *folder) {
+    DIR *dir = opendir(folder);
+    const struct dirent *entry;
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        if (is_named(entry->d_name, ".tmp"))
+            unlinkat(dirfd(dir), entry->d_name, 0);
+    }
+    if (dir != NULL) closedir(dir);
 }
 
 /*
@@ -204,7 +220,10 @@ int checkpoint_write(const struct checkpoint *checkpoint, const char *run,
                                  .notes = notes};
     rc = tensors_write(path, &file);
     free(entries);
-    if (rc == 0) prune(folder, keep, every);
+    if (rc == 0) {
+        remove_halves(folder);
+        prune(folder, keep, every);
+    }
     return rc;
 }
 
@@ -326,4 +345,15 @@ int checkpoint_newest(struct checkpoint **out, const char *run,
     if (rc == 0 && unfit != NULL) pass_over(unfit_path, unfit_why);
     checkpoint_free(unfit);
     return rc;
+}
+
+uint64_t checkpoint_last_generation(const char *run) {
+    char folder[3072];
+    char(*names)[NAME_LEN + 1] = NULL;
+    if (rundir_path(folder, sizeof(folder), run, "checkpoints") != 0) return 0;
+    const long n = list_files(&names, folder);
+    if (n < 0) return 0;
+    const uint64_t generation = n > 0 ? generation_of(names[0]) : 0;
+    free(names);
+    return generation;
 }

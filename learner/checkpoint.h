@@ -29,9 +29,8 @@ struct checkpoint {
     void *copy;             /* private: set when the tensors are our own copy */
 };
 
-/* A copy of named tensors; task, algorithm, dims and counters are the caller's to
- * fill.
- * NULL when out of memory. */
+/* A copy of named tensors; task, algorithm, dims and counters are the caller's
+ * to fill. NULL when out of memory. */
 struct checkpoint *checkpoint_copy(const struct tensors_entry *entries,
                                    size_t n);
 void checkpoint_free(struct checkpoint *checkpoint); /* NULL is fine */
@@ -60,5 +59,8 @@ int checkpoint_newest(struct checkpoint **out, const char *run,
                       int (*fits)(const struct checkpoint *checkpoint,
                                   const void *data, char *why, size_t n),
                       const void *data);
+
+/* The generation in the newest file's name, readable or not; 0: no file. */
+uint64_t checkpoint_last_generation(const char *run);
 
 #endif

@@ -204,6 +204,15 @@ static void on_shard_ready(struct learner *learner,
         return;
     }
     if (learner->registry.spec.obs_dim == 0) return; // it asks again
+    const struct registry_peer *rival =
+        registry_rival(&learner->registry, peer);
+    if (rival != NULL) { // it asks again: that one may be about to be dead
+        dialogue_refuse(learner, from, message, WIRE_CODE_OTHER,
+                        "%s serves as shard %" PRIu32 ": give another --index, "
+                        "or end that one",
+                        rival->name, peer->index);
+        return;
+    }
     if (shard_unfit(learner, peer, ready, why, sizeof(why))) {
         dialogue_refuse(learner, from, message, WIRE_CODE_FINAL, "%s", why);
         return;
@@ -417,9 +426,9 @@ static void hear(struct learner *learner, const struct link_route *from,
         on_episodes(learner, message, peer);
         break;
     case WIRE_REFUSED:
-        log_warn("%s refuses %s: %s", peer->name,
-                 wire_type_name(message->refused.about),
-                 message->refused.reason);
+        log_debug("%s refuses %s: %s", peer->name,
+                  wire_type_name(message->refused.about),
+                  message->refused.reason); // none of ours does
         break;
     default:
         learner->server.bad++;

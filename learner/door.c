@@ -20,6 +20,26 @@ static bool crowded(const struct learner *learner,
     return here >= learner->max_peers;
 }
 
+/*
+ * May this key use the name? One whose key was removed from the list is free
+ * for who says Hello: a host with new keys keeps its names, and who is thrown
+ * out holds none.
+ */
+static bool is_theirs(struct learner *learner,
+                      const struct wire_message *message, const char *key) {
+    struct registry *registry = &learner->registry;
+    if (registry_name_is(registry, message->name, key)) return true;
+    const char *owner = registry_name_key(registry, message->name);
+    if (message->type != WIRE_HELLO ||
+        allowed_find(&learner->guard.allowed, owner) != NULL) {
+        return false;
+    }
+    log_info("the name %s is free again: the key %s is not allowed any more",
+             message->name, owner);
+    registry_free_name(registry, message->name);
+    return true;
+}
+
 bool door_admits(struct learner *learner, const struct link_route *from,
                  const struct wire_message *message) {
     const char *key = learner->server.peer_key;
@@ -29,12 +49,20 @@ bool door_admits(struct learner *learner, const struct link_route *from,
                          uv_now(learner->loop))) {
         return false; // it asks again
     }
-    if (!registry_name_is(&learner->registry, message->name, key)) {
+    if (!is_theirs(learner, message, key)) {
         learner->guard.counters.messages++;
         dialogue_refuse(learner, from, message, WIRE_CODE_FINAL,
                         "the name %s belongs to another key in this run: give "
                         "another --name",
                         message->name);
+        return false;
+    }
+    if (message->type == WIRE_HELLO &&
+        registry_key_full(&learner->registry, message->name, key)) {
+        dialogue_refuse(learner, from, message, WIRE_CODE_FINAL,
+                        "your key has used %d names in this run, the most: "
+                        "give a --name that it has used before",
+                        REGISTRY_KEY_NAMES);
         return false;
     }
     if (message->type == WIRE_HELLO && crowded(learner, message)) {

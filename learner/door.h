@@ -8,8 +8,8 @@
 
 /*
  * Who comes through to the registry, of those whose key and role the guard has
- * let pass: names stay with the key that first used them, Hellos are answered
- * at a rate, and there is room for so many.
+ * let pass: names stay with the key that first used them, as long as that is
+ * allowed, Hellos are answered at a rate, and there is room for so many.
  */
 struct learner;
 

@@ -114,7 +114,8 @@ static void watch(struct learner *learner, uint64_t now_ms) {
     }
     for (size_t i = 0; i < learner->registry.n_shards; i++) {
         const struct registry_shard *shard = &learner->registry.shards[i];
-        if (shard->state != WIRE_SHARD_DEAD) continue;
+        const bool before = shard->silent_ms - elapsed >= dead_ms;
+        if (shard->state != WIRE_SHARD_DEAD || before) continue;
         log_warn("shard %" PRIu32 " is silent: sampling goes on without it",
                  shard->index);
         limiter_list(&learner->limiter, shard->ring_id, false);

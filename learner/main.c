@@ -9,8 +9,21 @@
 #include "common/config.h"
 #include "common/exit_status.h"
 #include "common/log.h"
+#include "common/mlp.h"
 #include "learner/learner.h"
+#include "learner/page.h"
 #include "learner/status.h"
+#include "proto/libraries.h"
+#include "proto/wire.h"
+
+static const struct config_library libraries[] = {
+    {"libzmq", libraries_zmq},
+    {"libuv", libraries_uv},
+    {"protobuf-c", wire_protobuf_version},
+    {"OpenBLAS", mlp_blas_version},
+    {"libmicrohttpd", page_http_version},
+    {0},
+};
 
 static int serve(struct learner *learner) {
     uv_loop_t loop;
@@ -49,7 +62,8 @@ int main(int argc, char **argv) {
     if (learner == NULL) return EXIT_CRASH;
     int status = EXIT_REFUSED;
     const struct config *config = &learner->config;
-    if (config_load(&learner->config, CONFIG_LEARNER, argc, argv) == 0) {
+    if (config_load(&learner->config, CONFIG_LEARNER, libraries, argc, argv) ==
+        0) {
         status = config->make_keys[0] != '\0' ? make_keys(config->make_keys)
                  : config->check_keys[0] != '\0'
                      ? check_keys(config->check_keys)

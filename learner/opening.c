@@ -181,14 +181,25 @@ static int resume(struct learner *learner, const char *text) {
                   state.task, learner->config.task);
         return EXIT_REFUSED;
     }
+    // a state that was put back from a copy may be older than the checkpoints
+    const uint64_t last = checkpoint_last_generation(learner->config.run_dir);
     learner->state = state;
-    learner->state.generation++;
+    learner->state.generation =
+        1 + (state.generation > last ? state.generation : last);
     learner->registry.topology = learner->state.generation << 32;
     return take_checkpoint(learner);
 }
 
 static int begin(struct learner *learner) {
     struct state *state = &learner->state;
+    const char *run = learner->config.run_dir;
+    if (checkpoint_last_generation(run) > 0) {
+        log_error("there are checkpoints in %s, but no %s/state, which says "
+                  "whose they are: put a copy of it back, or name another "
+                  "run_dir for a new run",
+                  run, run);
+        return EXIT_REFUSED;
+    }
     int status = take_origin(learner);
     if (status != 0) return status;
     state->generation = 1;

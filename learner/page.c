@@ -10,10 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/resource.h>
 
 #include "learner/page_files.h"
 
-enum { CONNECTIONS = 512, TIMEOUT_S = 15, MEMORY = 8192 };
+enum {
+    CONNECTIONS = 512,
+    FEW_FILES = 32 * CONNECTIONS,
+    TIMEOUT_S = 15,
+    MEMORY = 8192
+};
 
 enum { FILES = 3, PLACES = FILES + PAGE_DOCUMENTS };
 
@@ -148,6 +154,14 @@ static int parse_host(struct sockaddr_storage *address, const char *host,
     return 0;
 }
 
+/* A share of the tenth of all descriptors that is no peer's. */
+static unsigned most_connections(void) {
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= FEW_FILES)
+        return CONNECTIONS;
+    return (unsigned)(files.rlim_cur / (FEW_FILES / CONNECTIONS));
+}
+
 int page_start(struct page **out, const char *host, uint16_t port, char *url,
                size_t n) {
     struct sockaddr_storage address;
@@ -166,7 +180,7 @@ int page_start(struct page **out, const char *host, uint16_t port, char *url,
     page->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | (six ? MHD_USE_IPv6 : 0), port, NULL,
         NULL, answer, page, MHD_OPTION_SOCK_ADDR, &address,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
+        MHD_OPTION_CONNECTION_LIMIT, most_connections(),
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY, MHD_OPTION_END);
     if (!page->daemon) {
@@ -211,4 +225,8 @@ void page_stop(struct page *page) {
         if (page->answers[i]) MHD_destroy_response(page->answers[i]);
     pthread_mutex_destroy(&page->lock);
     free(page);
+}
+
+void page_http_version(char *text, size_t n) {
+    snprintf(text, n, "%s", MHD_get_version());
 }

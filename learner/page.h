@@ -33,4 +33,7 @@ void page_set(struct page *page, enum page_document document, char *text,
 
 void page_stop(struct page *page);
 
+/* Of libmicrohttpd: "0.9.75". */
+void page_http_version(char *text, size_t n);
+
 #endif

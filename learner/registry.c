@@ -77,12 +77,31 @@ int registry_known_name(struct registry *registry, const char *name,
     return 0;
 }
 
+const char *registry_name_key(const struct registry *registry,
+                              const char *name) {
+    const uint32_t slot = *find_slot(registry, name);
+    return slot > 0 ? registry->peers[slot - 1]->key : "";
+}
+
 bool registry_name_is(const struct registry *registry, const char *name,
                       const char *key) {
+    const char *owner = registry_name_key(registry, name);
+    return key[0] == '\0' || owner[0] == '\0' || strcmp(owner, key) == 0;
+}
+
+void registry_free_name(struct registry *registry, const char *name) {
     const uint32_t slot = *find_slot(registry, name);
-    if (slot == 0 || key[0] == '\0') return true;
-    const char *owner = registry->peers[slot - 1]->key;
-    return owner[0] == '\0' || strcmp(owner, key) == 0;
+    if (slot > 0) registry->peers[slot - 1]->key[0] = '\0';
+}
+
+bool registry_key_full(const struct registry *registry, const char *name,
+                       const char *key) {
+    size_t n = 0;
+    if (key[0] == '\0' || *find_slot(registry, name) != 0) return false;
+    for (size_t i = 0; i < registry->n_peers; i++) {
+        n += strcmp(registry->peers[i]->key, key) == 0;
+    }
+    return n >= REGISTRY_KEY_NAMES;
 }
 
 bool registry_bind_name(struct registry_peer *peer, const char *key) {
@@ -226,6 +245,18 @@ struct registry_shard *registry_shard_of(struct registry *registry,
                shard->rank == peer->rank &&
                shard->incarnation == peer->incarnation;
     return own ? shard : NULL;
+}
+
+const struct registry_peer *registry_rival(const struct registry *registry,
+                                           const struct registry_peer *peer) {
+    for (size_t i = 0; i < registry->n_shards; i++) {
+        const struct registry_shard *shard = &registry->shards[i];
+        if (shard->index == peer->index && shard->rank != peer->rank &&
+            registry_serves(registry, shard)) {
+            return registry->peers[shard->rank];
+        }
+    }
+    return NULL;
 }
 
 bool registry_serves(const struct registry *registry,

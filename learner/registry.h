@@ -18,6 +18,7 @@
  */
 enum {
     REGISTRY_MAX_NAMES = 65536,
+    REGISTRY_KEY_NAMES = REGISTRY_MAX_NAMES / 4, /* that one key may have */
     REGISTRY_OLDER = 4,
     REGISTRY_SILENT_MS = 5000,  /* an actor is shown as away */
     REGISTRY_FORGET_MS = 60000, /* and is forgotten */
@@ -107,6 +108,18 @@ int registry_known_shard(struct registry *registry,
 bool registry_name_is(const struct registry *registry, const char *name,
                       const char *key);
 
+/* Whose the name is; "": nobody's. Borrowed. */
+const char *registry_name_key(const struct registry *registry,
+                              const char *name);
+
+/* It is nobody's again. */
+void registry_free_name(struct registry *registry, const char *name);
+
+/* Is this a new name, and has the key REGISTRY_KEY_NAMES already? Names stay
+ * for the life of the run: nobody may use them up for all. */
+bool registry_key_full(const struct registry *registry, const char *name,
+                       const char *key);
+
 /* The name is this key's from now on, if it is nobody's yet. true: it was
  * not. */
 bool registry_bind_name(struct registry_peer *peer, const char *key);
@@ -141,6 +154,10 @@ struct registry_shard *registry_list(struct registry *registry,
 /* The peer's listed or dead entry; NULL if this incarnation has none. */
 struct registry_shard *registry_shard_of(struct registry *registry,
                                          const struct registry_peer *peer);
+
+/* Whoever else serves under this shard's index; NULL: nobody does. */
+const struct registry_peer *registry_rival(const struct registry *registry,
+                                           const struct registry_peer *peer);
 
 /* Listed, and the process that was listed is still the one in charge. */
 bool registry_serves(const struct registry *registry,

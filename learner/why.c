@@ -246,7 +246,7 @@ struct crowd {
 };
 
 static bool of_this_generation(uint64_t version, uint64_t now) {
-    return version != 0 && version >> 40 == now >> 40;
+    return version != 0 && version >> 40 == now >> 40 && version <= now;
 }
 
 static struct crowd look_at_actors(const struct why *why) {

@@ -218,6 +218,10 @@ int wire_unpack(struct wire_message *message, const void *data, size_t len,
     return 0;
 }
 
+void wire_protobuf_version(char *text, size_t n) {
+    snprintf(text, n, "%s", protobuf_c_version());
+}
+
 void wire_free(struct wire_message *message) {
     arena_free(message->owner);
     message->owner = NULL;

@@ -264,6 +264,9 @@ int wire_unpack(struct wire_message *message, const void *data, size_t len,
                 char *why, size_t n);
 void wire_free(struct wire_message *message);
 
+/* Of protobuf-c: "1.4.1". */
+void wire_protobuf_version(char *text, size_t n);
+
 /* A valid peer name? */
 bool wire_name_ok(const char *name);
 

@@ -96,6 +96,12 @@ void dedup_drop(struct dedup *dedup, uint64_t actor, uint64_t epoch,
     }
 }
 
+uint64_t *dedup_owner(const struct dedup *dedup, uint64_t actor,
+                      uint64_t epoch) {
+    struct dedup_pair *pair = &dedup->pairs[find(dedup, actor, epoch)];
+    return pair->rows > 0 ? &pair->owner : NULL;
+}
+
 void dedup_mark(struct dedup *dedup, uint64_t actor, uint64_t epoch,
                 uint64_t seq) {
     struct dedup_pair *pair = &dedup->pairs[find(dedup, actor, epoch)];

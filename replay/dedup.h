@@ -18,6 +18,7 @@ struct dedup_pair {
     uint64_t actor, epoch;
     uint64_t rows;          /* present in the ring; 0: the place is free */
     uint64_t highest, mask; /* mask 0: no seq known yet */
+    uint64_t owner;         /* for the caller; 0 at first */
 };
 
 struct dedup {
@@ -44,6 +45,11 @@ int dedup_add(struct dedup *dedup, uint64_t actor, uint64_t epoch, uint64_t n);
  */
 void dedup_drop(struct dedup *dedup, uint64_t actor, uint64_t epoch,
                 uint64_t n);
+
+/* Where a pair's owner stands, until the next call that adds or drops; NULL: an
+ * unknown pair. */
+uint64_t *dedup_owner(const struct dedup *dedup, uint64_t actor,
+                      uint64_t epoch);
 
 /* The batch is whole. In any order; the pair is known. */
 void dedup_mark(struct dedup *dedup, uint64_t actor, uint64_t epoch,

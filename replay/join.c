@@ -155,6 +155,7 @@ static void on_welcome(struct shard *shard,
     shard->self.run = message->run;
     shard->state = SHARD_WELCOMED;
     shard->store_until = 0; /* what an earlier learner granted is void */
+    shard->waiting.n = shard->waiting.woken = 0; /* they ask again */
     shard->absent_ms = shard->said_ms = 0;
     shard->obstacle[0] = '\0';
     log_info("welcome: rank %" PRIu64 "%s", welcome->rank,

@@ -8,15 +8,26 @@
 #include "common/config.h"
 #include "common/exit_status.h"
 #include "common/log.h"
+#include "proto/libraries.h"
 #include "proto/lifecycle.h"
+#include "proto/wire.h"
 #include "replay/audit.h"
 #include "replay/extracting.h"
+#include "replay/npz.h"
 #include "replay/shard.h"
 
 struct program {
     uv_loop_t loop;
     struct lifecycle life;
     struct shard shard; /* all the logic */
+};
+
+static const struct config_library libraries[] = {
+    {"libzmq", libraries_zmq},
+    {"libuv", libraries_uv},
+    {"protobuf-c", wire_protobuf_version},
+    {"zlib", npz_zlib_version},
+    {0},
 };
 
 static void on_stop(struct lifecycle *life, const char *why) {
@@ -61,7 +72,7 @@ static int judge(const struct config *config) {
 
 int main(int argc, char **argv) {
     static struct program p; /* outlives uv_run(), as handles must */
-    if (config_load(&p.shard.config, CONFIG_REPLAY, argc, argv) != 0)
+    if (config_load(&p.shard.config, CONFIG_REPLAY, libraries, argc, argv) != 0)
         return EXIT_REFUSED;
     if (p.shard.config.export[0] != '\0')
         return extracting_run(&p.shard.config);

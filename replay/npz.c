@@ -450,3 +450,7 @@ void npz_describe(const struct npz_array *array, char *text, size_t n) {
     if (at > 0 && (size_t)at < n)
         snprintf(text + at, n - (size_t)at, array->rank == 1 ? ",)" : ")");
 }
+
+void npz_zlib_version(char *text, size_t n) {
+    snprintf(text, n, "%s", zlibVersion());
+}

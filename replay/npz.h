@@ -39,4 +39,7 @@ double npz_number(const struct npz_array *array, size_t i);
 /* "float32 of (1000, 17)", for messages. */
 void npz_describe(const struct npz_array *array, char *text, size_t n);
 
+/* Of zlib: "1.2.13". */
+void npz_zlib_version(char *text, size_t n);
+
 #endif

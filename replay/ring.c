@@ -463,6 +463,10 @@ bool ring_read(const struct ring *ring, uint64_t number, void *scratch,
     return true;
 }
 
+uint64_t *ring_owner(const struct ring *ring, uint64_t actor, uint64_t epoch) {
+    return dedup_owner(&ring->private->dedup, actor, epoch);
+}
+
 size_t ring_pairs(const struct ring *ring) {
     return ring->private->dedup.used;
 }

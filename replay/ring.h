@@ -104,6 +104,13 @@ bool ring_row(const struct ring *ring, uint64_t number, struct ring_row *row,
 bool ring_read(const struct ring *ring, uint64_t number, void *scratch,
                struct ring_row *row, struct batch *out);
 
+/*
+ * A number of the caller's with an (actor, epoch), 0 at first: it is not in the
+ * file and goes with the pair. Valid until the next insert; NULL: none of its
+ * rows is in the ring.
+ */
+uint64_t *ring_owner(const struct ring *ring, uint64_t actor, uint64_t epoch);
+
 /* (actor, epoch) pairs whose batches are remembered. */
 size_t ring_pairs(const struct ring *ring);
 

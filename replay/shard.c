@@ -100,6 +100,27 @@ static void busy(struct shard *shard, const struct link_route *from,
     tell_soon(shard);
 }
 
+/*
+ * Are batches of this rank and incarnation the sender's key's? They are those
+ * of the key that is first heard of with rows of theirs in the ring: another's
+ * would make them look like duplicates, or stale. Without keys they are
+ * anybody's.
+ */
+static bool is_owner(struct shard *shard, const struct wire_insert *insert) {
+    uint64_t key = 0, *owner = NULL;
+    if (sscanf(shard->server.peer_key, "%16" SCNx64, &key) != 1) return true;
+    owner = ring_owner(&shard->ring, insert->rank, insert->epoch);
+    if (owner == NULL) return true;
+    if (*owner == 0) *owner = key;
+    return *owner == key;
+}
+
+/* Rows that a grant is above what is stored, at most (limiter.h). */
+static uint64_t most_granted(const struct config *config) {
+    const bool limited = config->ratio > 0.0 && !config->lockstep;
+    return limited ? config->slack : UINT64_MAX;
+}
+
 /* True when the rows may go into the ring as it is; else answered. */
 static bool fits(struct shard *shard, const struct link_route *from,
                  const struct wire_message *message) {
@@ -127,6 +148,14 @@ static bool fits(struct shard *shard, const struct link_route *from,
                spec->capacity);
         return false;
     }
+    if (!is_owner(shard, insert)) {
+        shard->guard.counters.messages++;
+        refuse(shard, from, WIRE_INSERT, WIRE_CODE_KEY, insert->seq,
+               "the batches of rank %" PRIu64 " and this incarnation are those "
+               "of another key",
+               insert->rank);
+        return false;
+    }
     return true;
 }
 
@@ -146,6 +175,12 @@ static void on_insert(struct shard *shard, const struct link_route *from,
                       const struct wire_message *message) {
     const struct wire_insert *insert = &message->insert;
     struct ring *ring = &shard->ring;
+    if (insert->rows.n > most_granted(&shard->config)) {
+        refuse(shard, from, WIRE_INSERT, WIRE_CODE_FINAL, insert->seq,
+               "a batch of %zu rows: at most slack = %" PRIu64, insert->rows.n,
+               shard->config.slack);
+        return;
+    }
     if (ring->private == NULL) {
         busy(shard, from, insert);
         return;
@@ -168,6 +203,7 @@ static void on_insert(struct shard *shard, const struct link_route *from,
         answer(shard, from, WIRE_INSERTED, insert);
         break;
     case RING_STORED:
+        (void)is_owner(shard, insert); /* from its first batch on */
         waiting_stored(&shard->waiting, from, insert->rows.n);
         answer(shard, from, WIRE_INSERTED, insert);
         if (ring->stored >= shard->half &&
@@ -262,12 +298,12 @@ int shard_open(struct shard *shard, const struct wire_spec *spec) {
     if (status != 0) return status;
     status = importing_check(shard, &want);
     if (status != 0) return status;
+    ring_guard(shard->path);
     if (ring_open(&shard->ring, shard->path, &want, &dropped, why,
                   sizeof why) != 0) {
         log_error("%s", why);
         return EXIT_REFUSED;
     }
-    ring_guard(shard->path);
     if (dropped > 0) {
         log_warn("%s: %" PRIu64 " damaged or unfinished rows dropped",
                  shard->path, dropped);
@@ -296,6 +332,7 @@ static void on_synced(uv_work_t *work, int cancelled) {
     shard->syncing = false;
     uint64_t now = uv_now(shard->loop);
     bool failed = cancelled == 0 && shard->sync_rc != 0;
+    if (failed) shard->synced = UINT64_MAX; /* again, also without new rows */
     if (failed && (shard->sync_failed_ms == 0 ||
                    now - shard->sync_failed_ms >= COMPLAIN_MS)) {
         shard->sync_failed_ms = now;

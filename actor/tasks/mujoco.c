@@ -27,7 +27,7 @@ static void on_error(const char *text) {
 static int find_model(char *path, size_t n, const char *file,
                       const struct env_options *options, char *why,
                       size_t why_n) {
-    const char *folders[] = {MUJOCO_MODELS, MUJOCO_MODELS_INSTALLED, NULL};
+    const char *folders[] = {MUJOCO_MODELS, NULL};
     const char *folder = options->data_dir;
     if (options->model && options->model[0] != '\0') {
         int len = snprintf(path, n, "%s", options->model);
@@ -81,6 +81,10 @@ int mujoco_load(struct mujoco_model **model, const char *file, int frame_skip,
     shared->horizon = options->horizon > 0 ? options->horizon : horizon;
     *model = shared;
     return 0;
+}
+
+void mujoco_version(char *text, size_t n) {
+    snprintf(text, n, "%s", mj_versionString());
 }
 
 void mujoco_unload(void *model) {

@@ -53,6 +53,9 @@ int mujoco_load(struct mujoco_model **model, const char *file, int frame_skip,
                 uint64_t horizon, const struct env_options *options, char *why,
                 size_t n);
 
+/* Of the MuJoCo that runs: "2.2.2". */
+void mujoco_version(char *text, size_t n);
+
 /* The functions of env_class that need nothing of the robot. */
 void mujoco_unload(void *model);
 void *mujoco_create(void *model); /* struct mujoco_state */

@@ -126,7 +126,7 @@ int main(int argc, char **argv) {
     char why[200];
 
     setvbuf(stdout, NULL, _IOLBF, 0); // to be watched in a file
-    if (config_load(&config, CONFIG_LEARNER, argc, argv) < 0) return 2;
+    if (config_load(&config, CONFIG_LEARNER, NULL, argc, argv) < 0) return 2;
     mlp_blas_setup();
     if (rollout_init(&rollout, &config, RNG_ACTOR, 0, 0, why, sizeof(why))) {
         fprintf(stderr, "%s\n", why);

@@ -234,6 +234,22 @@ a_removed_key_goes_at_once() {
     kill "$lab"
 }
 
+# Or a host with new keys could not use its names again.
+a_removed_key_leaves_its_names() {
+    sed -i /nonsense/d "$work/hub/allowed"
+    keys hub remove lab
+    copy_list
+    keys hub reload "$run" >/dev/null
+    : >"$run.hub-actor-3"
+    peer "$work/hub" hub-actor-3 --name=lab-actor
+    if within 20 said "$run.hub-actor-3" 'welcome: rank' &&
+        within 5 grep -q "^name lab-actor actor $(key_of hub)$" "$run/state"; then
+        ok "${FUNCNAME[0]}"
+    else
+        not_ok "${FUNCNAME[0]}" "$(tail -n 2 "$run.hub-actor-3")"
+    fi
+}
+
 no_secret_is_told() {
     local dir host secrets=$work/secrets
     for host in hub box lab; do cat "$work/$host/secret"; done >"$secrets"
@@ -293,6 +309,7 @@ a_run_with_keys_trains
 strangers_are_kept_out
 names_belong_to_keys
 a_removed_key_goes_at_once
+a_removed_key_leaves_its_names
 no_secret_is_told
 it_ends_well
 a_launch_takes_keys

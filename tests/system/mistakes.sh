@@ -108,6 +108,31 @@ what_a_run_cannot_change_is_named() {
     done
 }
 
+has_generation() { # run, generation
+    grep -qx "generation $2" "$1/state"
+}
+
+# Of the run above: a state that was put back from an earlier copy does not turn
+# generations back, and without one its checkpoints are not another run's.
+an_older_state_does_not_turn_generations_back() {
+    local run=$work/fixed learner_pid
+    cp "$run"/checkpoints/0000000001-*50.safetensors \
+        "$run/checkpoints/0000000007-000000000050.safetensors"
+    "$learner" --config="$run/config.ini" --run_dir="$run" --max_updates=0 \
+        >"$run.out" 2>&1 &
+    learner_pid=$!
+    if within 10 has_generation "$run" 8; then
+        ok "${FUNCNAME[0]}"
+    else
+        not_ok "${FUNCNAME[0]}" "$(grep generation "$run/state")"
+    fi
+    kill "$learner_pid"
+    within 10 ended "$learner_pid"
+    rm "$run/state"
+    refuses "${FUNCNAME[0]}, without one" "no $run/state" \
+        "$learner" --config="$run/config.ini" --run_dir="$run"
+}
+
 is_evaluated() {
     [[ -n $(processes_of "--evaluate=$1") ]]
 }
@@ -163,6 +188,7 @@ a_run_that_is_not_there_is_named
 a_folder_that_cannot_be_written_is_named
 a_composition_is_refused_before_it_begins
 what_a_run_cannot_change_is_named
+an_older_state_does_not_turn_generations_back
 ctrl_c_in_the_evaluation_is_no_failure
 a_busy_port_is_named
 summary

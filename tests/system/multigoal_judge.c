@@ -39,7 +39,7 @@ static int check_task(const char *run) {
     char argument[CONFIG_PATH_LEN + 16];
     char *argv[] = {"multigoal_judge", argument, "--run_dir=unused", NULL};
     snprintf(argument, sizeof(argument), "--config=%s/config.ini", run);
-    if (config_load(&config, CONFIG_LEARNER, 3, argv) < 0) return -1;
+    if (config_load(&config, CONFIG_LEARNER, NULL, 3, argv) < 0) return -1;
     if (strcmp(config.task, "multigoal") != 0 ||
         strcmp(config.multigoal_reward, "goals") != 0 || config.alpha != 10.0 ||
         config.gamma != 0.99 || config.reward_scale != 1.0) {

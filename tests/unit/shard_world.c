@@ -143,7 +143,7 @@ void shard_world_stop_learner(struct shard_world *w) {
     memset(&w->learner_heard, 0, sizeof w->learner_heard);
 }
 
-static void start_actor(struct shard_world *w) {
+void shard_world_start_actor(struct shard_world *w) {
     assert_int_equal(link_self_init(&w->actor_self, "actor", ""), 0);
     w->actor_self.run = w->learner_self.run;
     w->actor.self = &w->actor_self;
@@ -219,7 +219,7 @@ struct shard_world *shard_world_listed(void **state) {
     shard_world_start_learner(w, RUN);
     shard_world_start_shard(w);
     WAIT(w, w->shard.state == SHARD_LISTED);
-    start_actor(w);
+    shard_world_start_actor(w);
     return w;
 }
 

@@ -61,6 +61,9 @@ void shard_world_insert(struct shard_world *w, uint64_t seq, size_t n,
 /* For WAIT: it took too long. */
 void shard_world_on_guard(uv_timer_t *timer);
 
+/* The actor joins the shard, with w->actor.keys. */
+void shard_world_start_actor(struct shard_world *w);
+
 /* Run for so long, when it is that nothing happens. */
 void shard_world_let_pass(struct shard_world *w, uint64_t ms);
 

@@ -280,6 +280,23 @@ static void refused_as_stale_is_dropped(void **state) {
     actor_house_free(h);
 }
 
+static void refuse_no_more(struct actor_house *h) {
+    if (h->stored_n > 5) h->refuse = 0;
+}
+
+/* Another run's shard has the address: what is ours waits for the learner's
+ * word on that, and the actor goes on. */
+static void another_runs_shard_is_no_end(void **state) {
+    (void)state;
+    struct actor_house *h = actor_house_new();
+    h->refuse = WIRE_CODE_RUN;
+    h->on_tick = refuse_no_more;
+    h->until = 100;
+    actor_house_play(h);
+    assert_int_equal(h->status, EXIT_FINISHED);
+    actor_house_free(h);
+}
+
 /* Options of another range than ours: status 2, and nothing is sent. */
 static void impossible_options_are_status_2(void **state) {
     (void)state;
@@ -336,6 +353,7 @@ int main(void) {
         cmocka_unit_test(a_learner_that_forgot_us_is_greeted),
         cmocka_unit_test(refused_as_not_finite_is_status_3),
         cmocka_unit_test(refused_as_stale_is_dropped),
+        cmocka_unit_test(another_runs_shard_is_no_end),
         cmocka_unit_test(impossible_options_are_status_2),
         cmocka_unit_test(lockstep_takes_turns),
         cmocka_unit_test(an_orphan_gives_up),

@@ -261,11 +261,44 @@ static void an_unfit_one_gives_way_to_an_older(void **state) {
     }
 }
 
+/* What a killed learner left half-written goes with the next one's first. */
+static void a_half_written_one_does_not_stay(void **state) {
+    (void)state;
+    char path[256], half[300], other[300];
+    write_one(1, 100, 3);
+    file_path(path, sizeof(path), 1, 200);
+    snprintf(half, sizeof(half), "%s.tmp", path);
+    snprintf(other, sizeof(other), "%s/checkpoints/mine.tmp", run);
+    const char *const files[] = {half, other};
+    for (size_t i = 0; i < 2; i++) {
+        FILE *file = fopen(files[i], "w");
+        assert_non_null(file);
+        fclose(file);
+    }
+    write_one(2, 150, 3);
+    assert_true(there(1, 100) && there(2, 150));
+    assert_int_equal(access(half, F_OK), -1);
+    assert_int_equal(access(other, F_OK), 0); // no name of ours
+}
+
 /* No file is not an error of the disk. */
 static void none_at_all_is_said(void **state) {
     (void)state;
     struct checkpoint *back;
     assert_int_equal(checkpoint_newest(&back, run, NULL, NULL), -ENOENT);
+}
+
+/* The newest file's generation is told whether or not it can be read. */
+static void the_last_generation_is_in_the_names(void **state) {
+    (void)state;
+    char path[256];
+    assert_int_equal(checkpoint_last_generation(run), 0);
+    write_one(2, 300, 3);
+    write_one(11, 100, 3);
+    file_path(path, sizeof(path), 11, 100);
+    assert_int_equal(truncate(path, 0), 0);
+    assert_int_equal(checkpoint_last_generation(run), 11);
+    assert_int_equal(checkpoint_last_generation("/nowhere"), 0);
 }
 
 /* A file of tensors that is no checkpoint names what is missing. */
@@ -293,7 +326,9 @@ int main(void) {
         CASE(a_damaged_one_gives_way_to_an_older),
         CASE(any_damage_gives_way_to_an_older),
         CASE(an_unfit_one_gives_way_to_an_older),
+        CASE(a_half_written_one_does_not_stay),
         CASE(none_at_all_is_said),
+        CASE(the_last_generation_is_in_the_names),
         CASE(another_file_is_refused_in_words),
     };
 #undef CASE

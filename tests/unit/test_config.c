@@ -39,7 +39,7 @@ static int load(struct config *config, enum config_program program, ...) {
     fflush(stderr);
     const int loud = dup(STDERR_FILENO), quiet = open("/dev/null", O_WRONLY);
     dup2(quiet, STDERR_FILENO);
-    const int rc = config_load(config, program, argc, argv);
+    const int rc = config_load(config, program, NULL, argc, argv);
     dup2(loud, STDERR_FILENO);
     close(loud);
     close(quiet);

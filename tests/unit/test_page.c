@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "tests/unit/test.h"
@@ -106,6 +108,42 @@ static void a_connection_is_kept(void **unused) {
     expect("text/javascript");
 }
 
+/* Is a reader that keeps its connection answered? fd out: to be closed. */
+static bool is_answered(int *fd) {
+    static const char request[] =
+        "GET /page.css HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    const struct sockaddr_in to = {.sin_family = AF_INET,
+                                   .sin_port = htons(port),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const struct timeval late = {.tv_usec = 300 * 1000};
+    char byte;
+    *fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_true(*fd >= 0);
+    setsockopt(*fd, SOL_SOCKET, SO_RCVTIMEO, &late, sizeof(late));
+    assert_int_equal(connect(*fd, (const struct sockaddr *)&to, sizeof(to)), 0);
+    return send(*fd, request, sizeof(request) - 1, MSG_NOSIGNAL) > 0 &&
+           recv(*fd, &byte, 1, 0) == 1;
+}
+
+/* Where descriptors are few, readers leave them to the run's peers. */
+static void readers_do_not_use_up_the_descriptors(void **unused) {
+    (void)unused;
+    enum { READERS = 40 };
+    struct rlimit before, few;
+    int fds[READERS];
+    size_t answered = 0;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = before;
+    few.rlim_cur = 1024;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    page_stop(page);
+    set_up(NULL);
+    for (size_t i = 0; i < READERS; i++) answered += is_answered(&fds[i]);
+    for (size_t i = 0; i < READERS; i++) close(fds[i]);
+    setrlimit(RLIMIT_NOFILE, &before);
+    assert_int_equal(answered, 32);
+}
+
 /* It can be read, by those it is for, and nothing else. */
 static void anything_else_is_refused(void **unused) {
     (void)unused;
@@ -185,6 +223,8 @@ int main(void) {
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_connection_is_kept, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(readers_do_not_use_up_the_descriptors,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(anything_else_is_refused, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(

@@ -162,13 +162,21 @@ static void a_returning_shard_serves_only_when_ready(void **state) {
     assert_true(registry_serves(&registry, shard));
 }
 
-/* A process under another name takes over a shard's index. */
+/* A process under another name takes over a shard's index, once the one that
+ * had it serves no more. */
 static void the_last_shard_with_an_index_has_it(void **state) {
     (void)state;
-    struct registry_peer *one, *two;
+    struct registry_peer *one, *two, *other;
     hello("one", 1, WIRE_SHARD, 0, &one);
+    assert_null(registry_rival(&registry, one));
     list(one, 77);
+    assert_null(registry_rival(&registry, one));
+    hello("other", 3, WIRE_SHARD, 1, &other);
+    assert_null(registry_rival(&registry, other));
     hello("two", 2, WIRE_SHARD, 0, &two);
+    assert_ptr_equal(registry_rival(&registry, two), one);
+    assert_true(registry_tick(&registry, 5000, 5000, 60000));
+    assert_null(registry_rival(&registry, two));
     list(two, 77);
     assert_null(registry_shard_of(&registry, one));
     assert_non_null(registry_shard_of(&registry, two));
@@ -283,6 +291,12 @@ static void a_name_belongs_to_a_key(void **state) {
     assert_true(registry_name_is(&registry, "s", KEY1));
     assert_false(registry_name_is(&registry, "s", KEY2));
     assert_true(registry_name_is(&registry, "s", "")); // served without keys
+    assert_string_equal(registry_name_key(&registry, "s"), KEY1);
+    assert_string_equal(registry_name_key(&registry, "unknown"), "");
+    registry_free_name(&registry, "unknown");
+    registry_free_name(&registry, "s");
+    assert_true(registry_name_is(&registry, "s", KEY2));
+    assert_true(registry_bind_name(peer, KEY1));
     list(peer, 77);
     struct wire_shard shards[WIRE_MAX_SHARDS];
     struct wire_topology topology = registry_topology(&registry, shards);
@@ -305,6 +319,23 @@ static void a_name_belongs_to_a_key(void **state) {
     assert_string_equal(topology.shards[0].key, KEY1);
     registry_finish(&next);
     free(text);
+}
+
+/* Names last as long as the run: one key has a share of them. */
+static void one_key_cannot_use_up_all_names(void **state) {
+    (void)state;
+    char name[32];
+    for (int i = 0; i < REGISTRY_KEY_NAMES; i++) {
+        if (i % 1024 == 0)
+            assert_false(registry_key_full(&registry, "new", KEY1));
+        snprintf(name, sizeof(name), "actor-%d", i);
+        assert_int_equal(registry_known_name(&registry, name, WIRE_ACTOR, KEY1),
+                         0);
+    }
+    assert_true(registry_key_full(&registry, "new", KEY1));
+    assert_false(registry_key_full(&registry, "actor-7", KEY1));
+    assert_false(registry_key_full(&registry, "new", KEY2));
+    assert_false(registry_key_full(&registry, "new", ""));
 }
 
 /* A state of before roles were kept is read; a role is known when it says
@@ -499,6 +530,7 @@ int main(void) {
         CASE(a_remembered_shard_returns_or_is_dead),
         CASE(an_ordinal_counts_one_role),
         CASE(a_name_belongs_to_a_key),
+        CASE(one_key_cannot_use_up_all_names),
         CASE(an_old_state_has_no_roles),
         CASE(the_state_reads_back),
         CASE(a_damaged_state_is_refused),

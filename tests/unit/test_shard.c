@@ -1,6 +1,8 @@
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -179,6 +181,37 @@ static void bad_batches_are_refused(void **state) {
     assert_false(w->ended);
 }
 
+/* A batch that no grant would ever hold is refused at once: waiting for room it
+ * would be the first for ever, and all others behind it. */
+static void a_batch_beyond_the_slack_blocks_nobody(void **state) {
+    struct shard_world *w = *state;
+    w->config.slack = 100;
+    shard_world_listed(state);
+    shard_world_grant(w, 50);
+    shard_world_insert(w, 1, 101, 1.0f);
+    WAIT(w, HEARD(w, WIRE_REFUSED) + HEARD(w, WIRE_BUSY) == 1);
+    shard_world_insert(w, 2, 10, 1.0f);
+    WAIT(w, HEARD(w, WIRE_INSERTED) + HEARD(w, WIRE_BUSY) == 1);
+    assert_int_equal(HEARD(w, WIRE_INSERTED), 1);
+    assert_int_equal(w->actor_heard.refused.code, WIRE_CODE_FINAL);
+    assert_int_equal(w->shard.waiting.n, 0);
+}
+
+/* Nor while the ring is not open yet. */
+static void nor_before_the_ring_is_there(void **state) {
+    struct shard_world *w = *state;
+    w->config.slack = 100;
+    w->spec = (struct wire_spec){0, 0};
+    shard_world_start_learner(w, RUN);
+    shard_world_start_shard(w);
+    WAIT(w, w->shard.state == SHARD_WELCOMED);
+    shard_world_start_actor(w);
+    shard_world_insert(w, 1, 101, 1.0f);
+    shard_world_insert(w, 2, 10, 1.0f);
+    WAIT(w, HEARD(w, WIRE_REFUSED) == 1 && HEARD(w, WIRE_BUSY) == 1);
+    assert_int_equal(w->shard.waiting.n, 1);
+}
+
 /* The ring may lie on another disk than the run. */
 static void ring_lies_in_replay_dir(void **state) {
     struct shard_world *w = *state;
@@ -335,6 +368,78 @@ static void an_import_that_does_not_fit_ends_it(void **state) {
     assert_int_equal(access(w->shard.path, F_OK), -1);
 }
 
+/* A port of 127.0.0.1 that nobody has just now. */
+static uint64_t free_port(void) {
+    struct sockaddr_in at = {.sin_family = AF_INET,
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof at;
+    const int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, len), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+    close(fd);
+    return ntohs(at.sin_port);
+}
+
+/* Batch seq in the first actor's name, by another's key. */
+static void insert_by(struct shard_world *w, struct link_client *client,
+                      uint64_t seq) {
+    struct link_client actor = w->actor;
+    w->actor = *client;
+    shard_world_insert(w, seq, 4, 1.0f);
+    w->actor = actor;
+}
+
+/* Who knows another actor's rank and incarnation still cannot send batches as
+ * that actor, which would make its own look like duplicates. */
+static void a_rank_stays_with_its_key(void **state) {
+    enum { SHARD, ACTOR, THIEF, HOSTS };
+    struct shard_world *w = *state;
+    struct keys keys[HOSTS];
+    char folder[HOSTS][128], public[HOSTS][WIRE_KEY_LEN], path[160];
+    for (int i = 0; i < HOSTS; i++) {
+        snprintf(folder[i], sizeof folder[i], "%s/keys-%d", w->folder, i);
+        assert_int_equal(keys_make(folder[i], public[i]), 0);
+        assert_int_equal(keys_load(&keys[i], folder[i]), 0);
+    }
+    snprintf(path, sizeof path, "%s/allowed", folder[SHARD]);
+    FILE *list = fopen(path, "w");
+    assert_non_null(list);
+    fprintf(list, "%s s shard\n%s a actor\n%s b actor\n", public[SHARD],
+            public[ACTOR], public[THIEF]);
+    fclose(list);
+    strcpy(w->config.keys, folder[SHARD]);
+    w->config.transport = TRANSPORT_TCP;
+    w->config.port = free_port() - 10;
+    w->actor.keys = &keys[ACTOR];
+    w->actor.server_key = public[SHARD];
+    shard_world_listed(state);
+    static struct link_client thief; /* outlives a failure */
+    thief = (struct link_client){.self = &w->actor_self,
+                                 .on_message = w->actor.on_message,
+                                 .data = w,
+                                 .keys = &keys[THIEF],
+                                 .server_key = public[SHARD]};
+    assert_int_equal(link_client_start(&thief, &w->loop, w->zmq,
+                                       w->learner_heard.hello.endpoint, 99),
+                     0);
+    shard_world_grant(w, 200);
+    shard_world_insert(w, 5, 4, 1.0f);
+    WAIT(w, HEARD(w, WIRE_INSERTED) == 1);
+    insert_by(w, &thief, 6);
+    insert_by(w, &thief, 5);
+    WAIT(w, HEARD(w, WIRE_REFUSED) + HEARD(w, WIRE_INSERTED) == 3);
+    link_client_stop(&thief, 0, NULL);
+    shard_world_let_pass(w, 50);
+    assert_int_equal(HEARD(w, WIRE_REFUSED), 2);
+    assert_int_equal(w->actor_heard.refused.code, WIRE_CODE_KEY);
+    assert_int_equal(w->actor_heard.refused.seq, 5);
+    assert_int_equal(w->shard.ring.stored, 4);
+    assert_int_equal(w->shard.guard.counters.messages, 2);
+    shard_world_insert(w, 6, 4, 1.0f);
+    WAIT(w, HEARD(w, WIRE_INSERTED) == 2);
+    assert_int_equal(w->shard.ring.stored, 8);
+}
+
 static void status_is_counters_as_text(void **state) {
     struct shard_world *w = shard_world_listed(state);
     shard_world_grant(w, 200);
@@ -347,9 +452,8 @@ static void status_is_counters_as_text(void **state) {
 }
 
 int main(void) {
-#define CASE(name)                                                \
-    cmocka_unit_test_setup_teardown(name, shard_world_make, \
-                                    shard_world_end)
+#define CASE(name) \
+    cmocka_unit_test_setup_teardown(name, shard_world_make, shard_world_end)
     const struct CMUnitTest cases[] = {
         CASE(handshake_waits_for_the_spec),
         CASE(grant_decides_what_is_stored),
@@ -357,6 +461,8 @@ int main(void) {
         CASE(samples_come_back_with_rows),
         CASE(lockstep_rows_follow_from_the_update),
         CASE(bad_batches_are_refused),
+        CASE(a_batch_beyond_the_slack_blocks_nobody),
+        CASE(nor_before_the_ring_is_there),
         CASE(ring_lies_in_replay_dir),
         CASE(restarted_learner_is_greeted_again),
         CASE(quick_learner_is_known_by_its_incarnation),
@@ -365,6 +471,7 @@ int main(void) {
         CASE(next_process_brings_the_rows_back),
         CASE(imported_rows_come_before_ready),
         CASE(an_import_that_does_not_fit_ends_it),
+        CASE(a_rank_stays_with_its_key),
         CASE(status_is_counters_as_text),
     };
     return cmocka_run_group_tests(cases, NULL, NULL);
