@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/rng.h"
+#include "common/vector.h"
 
 /* Rows of one sgemm: a chunk of both hidden layers stays in the L2 cache. */
 enum { CHUNK = 512 };
@@ -84,54 +85,76 @@ void mlp_work_finish(struct mlp_work *work) {
     *work = (struct mlp_work){0};
 }
 
-/* y += c x. y, x (n) */
-static void axpy(float *restrict y, float c, const float *restrict x,
-                 size_t n) {
-    for (size_t i = 0; i < n; i++) y[i] += c * x[i];
+/* x . y. x, y (n) */
+VECTOR_INLINE float dot(const float *restrict x, const float *restrict y,
+                        size_t n) {
+    float sum = 0.0f;
+#pragma omp simd reduction(+ : sum)
+    for (size_t i = 0; i < n; i++) sum += x[i] * y[i];
+    return sum;
 }
 
-/* Eight partial sums, because the compiler may not reorder one. x, y (n) */
-static float dot(const float *x, const float *y, size_t n) {
-    float lane[8] = {0}, rest = 0.0f;
-    size_t i = 0;
-    for (; i + 8 <= n; i += 8) {
-        for (size_t l = 0; l < 8; l++) lane[l] += x[i + l] * y[i + l];
-    }
-    for (; i < n; i++) rest += x[i] * y[i];
-    return ((lane[0] + lane[4]) + (lane[1] + lane[5])) +
-           ((lane[2] + lane[6]) + (lane[3] + lane[7])) + rest;
+/* Lanes of sum + c w. c (n), w (n, H) from the lanes' first column on */
+VECTOR_INLINE vector_floats add_product(vector_floats sum, const float *c,
+                                        const float *w, size_t n, size_t H,
+                                        size_t lanes) {
+    for (size_t i = 0; i < n; i++) sum += c[i] * vector_load(w + i * H, lanes);
+    return sum;
 }
 
-/* h = relu(h). h (n) */
-static void relu(float *h, size_t n) {
-    for (size_t i = 0; i < n; i++) h[i] = h[i] > 0.0f ? h[i] : 0.0f;
-}
+/* ---- forward: rows [from, to) of a chunk ---- */
 
-/*
- * One row of the first layer, h1 = relu(h0 + x Wx): two inputs a pass over the
- * row, because X is small and sgemm is slow at a handful of columns.
- * h1 out (H), h0 (H), x (X), wx (X, H)
- */
-static void first_layer(float *restrict h1, const float *restrict h0,
-                        const float *x, const float *restrict wx, size_t X,
-                        size_t H) {
-    size_t i = 0;
-    if (X >= 2) {
-        for (size_t h = 0; h < H; h++) {
-            h1[h] = h0[h] + x[0] * wx[h] + x[1] * wx[H + h];
-        }
-        i = 2;
-    } else {
-        memcpy(h1, h0, sizeof(*h1) * H);
-    }
-    for (; i + 2 <= X; i += 2) {
-        const float *w = wx + i * H;
-        for (size_t h = 0; h < H; h++) {
-            h1[h] += x[i] * w[h] + x[i + 1] * w[H + h];
+VECTOR_INLINE void first_rows(float *h1, const float *h0, const float *x,
+                              const float *wx, size_t from, size_t to, size_t N,
+                              size_t X, size_t H, size_t lanes) {
+    for (size_t r = from; r < to; r++) {
+        const float *of_s = h0 + r / N * H;
+        for (size_t h = 0; h < H; h = vector_next(h, H, lanes)) {
+            const vector_floats sum = add_product(
+                vector_load(of_s + h, lanes), x + r * X, wx + h, X, H, lanes);
+            vector_store(h1 + r * H + h, vector_where(sum, sum), lanes);
         }
     }
-    if (i < X) axpy(h1, x[i], wx + i * H, H);
-    relu(h1, H);
+}
+
+/* h1 = relu(h0 + x Wx). h1 out (B, N, H), h0 (B, H), x (B, N, X), wx (X, H) */
+VECTOR_CLONES static void first_layer(float *h1, const float *h0,
+                                      const float *x, const float *wx,
+                                      size_t from, size_t to, size_t N,
+                                      size_t X, size_t H) {
+    if (H < VECTOR_LANES)
+        first_rows(h1, h0, x, wx, from, to, N, X, H, H);
+    else
+        first_rows(h1, h0, x, wx, from, to, N, X, H, VECTOR_LANES);
+}
+
+/* The same with x shared by every state, hx = x Wx. hx (N, H) */
+VECTOR_CLONES static void shared_first_layer(float *h1, const float *h0,
+                                             const float *hx, size_t from,
+                                             size_t to, size_t N, size_t H) {
+    for (size_t r = from; r < to; r++) {
+        const float *of_s = h0 + r / N * H, *of_x = hx + r % N * H;
+        float *restrict h1_r = h1 + r * H;
+        for (size_t h = 0; h < H; h++) {
+            const float sum = of_s[h] + of_x[h];
+            h1_r[h] = sum > 0.0f ? sum : 0.0f;
+        }
+    }
+}
+
+/* h2 = relu(h2 + b2) and y = h2 W3 + b3. h2 in/out (n, H), y out (n, Y) */
+VECTOR_CLONES static void output_layer(float *y, float *h2, const float *b2,
+                                       const float *w3t, const float *b3,
+                                       size_t n, size_t H, size_t Y) {
+    for (size_t r = 0; r < n; r++) {
+        float *restrict h2_r = h2 + r * H;
+        for (size_t h = 0; h < H; h++) {
+            const float sum = h2_r[h] + b2[h];
+            h2_r[h] = sum > 0.0f ? sum : 0.0f;
+        }
+        for (size_t k = 0; k < Y; k++)
+            y[r * Y + k] = dot(h2_r, w3t + k * H, H) + b3[k];
+    }
 }
 
 /* The state half of the first layer: h0 = s Ws + b1. h0 out (B, H) */
@@ -156,29 +179,31 @@ void mlp_forward(const struct mlp_shape *shape, float *y, const float *p,
             work->w3t[k * H + h] = p[o.w3 + h * Y + k];
         }
     }
+    float *hx = work->d1;
+    if (shared_x) {
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)N, (int)H,
+                    (int)X, 1.0f, x, (int)X, p + o.wx, (int)H, 0.0f, hx,
+                    (int)H);
+    }
     for (size_t from = 0; from < rows; from += CHUNK) {
         const size_t n = rows - from < CHUNK ? rows - from : CHUNK;
-        for (size_t r = from; r < from + n; r++) {
-            const float *x_r = x + (shared_x ? r % N : r) * X;
-            first_layer(work->h1 + r * H, work->h0 + r / N * H, x_r, p + o.wx,
-                        X, H);
-            memcpy(work->h2 + r * H, p + o.b2, sizeof(float) * H);
+        float *h2 = work->h2 + from * H;
+        if (shared_x) {
+            shared_first_layer(work->h1, work->h0, hx, from, from + n, N, H);
+        } else {
+            first_layer(work->h1, work->h0, x, p + o.wx, from, from + n, N, X,
+                        H);
         }
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)n, (int)H,
                     (int)H, 1.0f, work->h1 + from * H, (int)H, p + o.w2, (int)H,
-                    1.0f, work->h2 + from * H, (int)H);
-        for (size_t r = from; r < from + n; r++) {
-            float *h2 = work->h2 + r * H;
-            relu(h2, H);
-            for (size_t k = 0; k < Y; k++) {
-                y[r * Y + k] = dot(h2, work->w3t + k * H, H) + p[o.b3 + k];
-            }
-        }
+                    0.0f, h2, (int)H);
+        output_layer(y + from * Y, h2, p + o.b2, work->w3t, p + o.b3, n, H, Y);
     }
 }
 
 /* y = the larger of y and x. y, x (n) */
-static void raise(float *restrict y, const float *restrict x, size_t n) {
+VECTOR_CLONES static void raise(float *restrict y, const float *restrict x,
+                                size_t n) {
     for (size_t i = 0; i < n; i++) y[i] = x[i] > y[i] ? x[i] : y[i];
 }
 
@@ -191,98 +216,162 @@ void mlp_peaks(const struct mlp_shape *shape, float *peak, size_t rows,
     }
 }
 
+/* ---- backward: n rows of a chunk ---- */
+
 /* d = d where the unit was on, else 0. d in/out (n), h (n) after ReLU */
-static void mask(float *restrict d, const float *restrict h, size_t n) {
+VECTOR_INLINE void mask(float *restrict d, const float *restrict h, size_t n) {
     for (size_t i = 0; i < n; i++) d[i] = h[i] > 0.0f ? d[i] : 0.0f;
 }
 
-/* d2 = (dy W3^T) where h2 is on. dy of the chunk's first row. */
-static void backward_output(float *d2, const float *dy, const float *h2,
-                            const float *w3t, size_t rows, size_t H, size_t Y) {
-    for (size_t r = 0; r < rows; r++) {
-        float *restrict d = d2 + r * H;
-        const float c = dy[r * Y];
-        for (size_t h = 0; h < H; h++) d[h] = c * w3t[h];
-        for (size_t k = 1; k < Y; k++) axpy(d, dy[r * Y + k], w3t + k * H, H);
-        mask(d, h2 + r * H, H);
-    }
-}
-
-/* The output layer's gradients: dw3t (Y, H) and db3 (Y), both added to. */
-static void output_gradient(float *dw3t, float *db3, const float *dy,
-                            const float *h2, size_t rows, size_t H, size_t Y) {
-    for (size_t r = 0; r < rows; r++) {
-        for (size_t k = 0; k < Y; k++) {
-            axpy(dw3t + k * H, dy[r * Y + k], h2 + r * H, H);
-            db3[k] += dy[r * Y + k];
+VECTOR_INLINE void output_rows(float *d2, const float *dy, const float *h2,
+                               const float *w3t, size_t n, size_t H, size_t Y,
+                               size_t lanes) {
+    const vector_floats zero = {0};
+    for (size_t r = 0; r < n; r++) {
+        for (size_t h = 0; h < H; h = vector_next(h, H, lanes)) {
+            const vector_floats sum =
+                add_product(zero, dy + r * Y, w3t + h, Y, H, lanes);
+            const vector_floats on = vector_load(h2 + r * H + h, lanes);
+            vector_store(d2 + r * H + h, vector_where(on, sum), lanes);
         }
     }
 }
 
-/* The first layer's: dwx (X, H) added to, d0 (B, H) = sum over particles. */
-static void input_gradient(float *dwx, float *d0, const float *d1,
-                           const float *x, size_t B, size_t N, size_t H,
-                           size_t X) {
-    memset(d0, 0, sizeof(*d0) * B * H);
-    for (size_t r = 0; r < B * N; r++) {
-        const float *d = d1 + r * H;
-        axpy(d0 + r / N * H, 1.0f, d, H);
-        for (size_t i = 0; i < X; i++) axpy(dwx + i * H, x[r * X + i], d, H);
+/* d2 = dy W3^T where h2 is on. d2 out (n, H), dy (n, Y), h2 (n, H) */
+VECTOR_CLONES static void backward_output(float *d2, const float *dy,
+                                          const float *h2, const float *w3t,
+                                          size_t n, size_t H, size_t Y) {
+    if (H < VECTOR_LANES)
+        output_rows(d2, dy, h2, w3t, n, H, Y, H);
+    else
+        output_rows(d2, dy, h2, w3t, n, H, Y, VECTOR_LANES);
+}
+
+/* d1 = d1 where h1 is on, dx = d1 Wx^T. d1 in/out (n, H), dx out (n, X), or
+ * NULL, h1 (n, H) */
+VECTOR_CLONES static void backward_input(float *d1, float *dx, const float *h1,
+                                         const float *wx, size_t n, size_t H,
+                                         size_t X) {
+    for (size_t r = 0; r < n; r++) {
+        mask(d1 + r * H, h1 + r * H, H);
+        for (size_t i = 0; dx && i < X; i++)
+            dx[r * X + i] = dot(d1 + r * H, wx + i * H, H);
     }
 }
 
-/* dp += for all but W2, which sgemm adds chunk by chunk. */
-static void add_gradients(const struct mlp_shape *shape, float *dp,
-                          const float *dy, const float *s, const float *x,
-                          size_t B, size_t N, struct mlp_work *work) {
-    const size_t S = shape->S, X = shape->X, H = shape->H, Y = shape->Y;
-    const struct offsets o = offsets_of(shape);
-    const size_t rows = B * N;
+/* c += a^T b, four rows a pass over c. c in/out (m, H), a (n, m), b (n, H) */
+VECTOR_CLONES static void add_outer(float *c, const float *a, const float *b,
+                                    size_t n, size_t m, size_t H) {
+    size_t r = 0;
+    for (; r + 4 <= n; r += 4) {
+        const float *b0 = b + r * H, *b1 = b0 + H, *b2 = b1 + H, *b3 = b2 + H;
+        for (size_t k = 0; k < m; k++) {
+            const float *a_k = a + r * m + k;
+            const float a0 = a_k[0], a1 = a_k[m], a2 = a_k[2 * m],
+                        a3 = a_k[3 * m];
+            float *restrict c_k = c + k * H;
+            for (size_t h = 0; h < H; h++)
+                c_k[h] += (a0 * b0[h] + a1 * b1[h]) + (a2 * b2[h] + a3 * b3[h]);
+        }
+    }
+    for (; r < n; r++) {
+        for (size_t k = 0; k < m; k++) {
+            float *restrict c_k = c + k * H;
+            for (size_t h = 0; h < H; h++)
+                c_k[h] += a[r * m + k] * b[r * H + h];
+        }
+    }
+}
 
-    float *dw3t = work->dw3t;
-    memset(dw3t, 0, sizeof(*dw3t) * Y * H);
-    output_gradient(dw3t, dp + o.b3, dy, work->h2, rows, H, Y);
-    for (size_t h = 0; h < H; h++) {
-        for (size_t k = 0; k < Y; k++) dp[o.w3 + h * Y + k] += dw3t[k * H + h];
+/* c += the sum of b's rows. c in/out (H), b (n, H) */
+VECTOR_CLONES static void add_rows(float *restrict c, const float *restrict b,
+                                   size_t n, size_t H) {
+    size_t r = 0;
+    for (; r + 4 <= n; r += 4) {
+        const float *b0 = b + r * H, *b1 = b0 + H, *b2 = b1 + H, *b3 = b2 + H;
+        for (size_t h = 0; h < H; h++)
+            c[h] += (b0[h] + b1[h]) + (b2[h] + b3[h]);
     }
-    for (size_t r = 0; r < rows; r++) {
-        axpy(dp + o.b2, 1.0f, work->d2 + r * H, H);
+    for (; r < n; r++) {
+        for (size_t h = 0; h < H; h++) c[h] += b[r * H + h];
     }
-    input_gradient(dp + o.wx, work->d0, work->d1, x, B, N, H, X);
-    for (size_t b = 0; b < B; b++) axpy(dp + o.b1, 1.0f, work->d0 + b * H, H);
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)S, (int)H, (int)B,
-                1.0f, s, (int)S, work->d0, (int)H, 1.0f, dp + o.ws, (int)H);
+}
+
+/* d0 += d1's rows [from, to), each to its state's. d0 in/out (B, H) */
+static void add_states(float *d0, const float *d1, size_t from, size_t to,
+                       size_t N, size_t H) {
+    while (from < to) {
+        const size_t b = from / N, end = (b + 1) * N < to ? (b + 1) * N : to;
+        add_rows(d0 + b * H, d1 + from * H, end - from, H);
+        from = end;
+    }
 }
 
 void mlp_backward(const struct mlp_shape *shape, float *dp, float *dx,
                   const float *dy, const float *p, const float *s,
                   const float *x, size_t B, size_t N, struct mlp_work *work) {
-    const size_t X = shape->X, H = shape->H, Y = shape->Y;
+    const size_t S = shape->S, X = shape->X, H = shape->H, Y = shape->Y;
     const struct offsets o = offsets_of(shape);
     const size_t rows = B * N;
+    float *d0 = work->d0, *dw3t = work->dw3t;
     assert(rows <= work->rows && B <= work->states);
 
+    if (dp) memset(d0, 0, sizeof(*d0) * B * H);
+    if (dp) memset(dw3t, 0, sizeof(*dw3t) * Y * H);
     for (size_t from = 0; from < rows; from += CHUNK) {
         const size_t n = rows - from < CHUNK ? rows - from : CHUNK;
         const float *h1 = work->h1 + from * H, *h2 = work->h2 + from * H;
+        const float *dy_n = dy + from * Y, *x_n = x + from * X;
         float *d1 = work->d1 + from * H, *d2 = work->d2 + from * H;
-        backward_output(d2, dy + from * Y, h2, work->w3t, n, H, Y);
-        if (dp) {
-            cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)H, (int)H,
-                        (int)n, 1.0f, h1, (int)H, d2, (int)H, 1.0f, dp + o.w2,
-                        (int)H);
-        }
+        backward_output(d2, dy_n, h2, work->w3t, n, H, Y);
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)H,
                     (int)H, 1.0f, d2, (int)H, p + o.w2, (int)H, 0.0f, d1,
                     (int)H);
-        for (size_t r = 0; r < n; r++) {
-            mask(d1 + r * H, h1 + r * H, H);
-            for (size_t i = 0; dx && i < X; i++) {
-                dx[(from + r) * X + i] = dot(d1 + r * H, p + o.wx + i * H, H);
-            }
-        }
+        backward_input(d1, dx ? dx + from * X : NULL, h1, p + o.wx, n, H, X);
+        if (!dp) continue;
+        cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)H, (int)H,
+                    (int)n, 1.0f, h1, (int)H, d2, (int)H, 1.0f, dp + o.w2,
+                    (int)H);
+        add_outer(dw3t, dy_n, h2, n, Y, H);
+        add_rows(dp + o.b3, dy_n, n, Y);
+        add_rows(dp + o.b2, d2, n, H);
+        add_outer(dp + o.wx, x_n, d1, n, X, H);
+        add_states(d0, work->d1, from, from + n, N, H);
     }
-    if (dp) add_gradients(shape, dp, dy, s, x, B, N, work);
+    if (!dp) return;
+    for (size_t h = 0; h < H; h++) {
+        for (size_t k = 0; k < Y; k++) dp[o.w3 + h * Y + k] += dw3t[k * H + h];
+    }
+    add_rows(dp + o.b1, d0, B, H);
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)S, (int)H, (int)B,
+                1.0f, s, (int)S, d0, (int)H, 1.0f, dp + o.ws, (int)H);
+}
+
+/* ---- the Jacobian: X tangents a particle ---- */
+
+/* The tangents of n particles behind the first layer: Wx where h1 is on.
+ * t1 out (n, X, H), h1 (n, H) */
+VECTOR_CLONES static void first_tangents(float *t1, const float *h1,
+                                         const float *wx, size_t n, size_t X,
+                                         size_t H) {
+    for (size_t t = 0; t < n * X; t++) {
+        memcpy(t1 + t * H, wx + t % X * H, sizeof(float) * H);
+        mask(t1 + t * H, h1 + t / X * H, H);
+    }
+}
+
+/* And of the outputs: t2 W3 where h2 is on. jacobian out (n, Y, X), t2 in/out
+ * (n, X, H), h2 (n, H) */
+VECTOR_CLONES static void output_tangents(float *jacobian, float *t2,
+                                          const float *h2, const float *w3t,
+                                          size_t n, size_t X, size_t H,
+                                          size_t Y) {
+    for (size_t t = 0; t < n * X; t++) {
+        const size_t r = t / X, i = t % X;
+        mask(t2 + t * H, h2 + r * H, H);
+        for (size_t k = 0; k < Y; k++)
+            jacobian[(r * Y + k) * X + i] = dot(t2 + t * H, w3t + k * H, H);
+    }
 }
 
 void mlp_jacobian(const struct mlp_shape *shape, float *jacobian,
@@ -296,22 +385,12 @@ void mlp_jacobian(const struct mlp_shape *shape, float *jacobian,
     for (size_t from = 0; from < rows; from += step) {
         const size_t n = rows - from < step ? rows - from : step;
         // forward mode: a tangent (H) of each input through each layer
-        for (size_t t = 0; t < n * X; t++) {
-            float *tangent = work->d1 + t * H;
-            memcpy(tangent, p + o.wx + t % X * H, sizeof(float) * H);
-            mask(tangent, work->h1 + (from + t / X) * H, H);
-        }
+        first_tangents(work->d1, work->h1 + from * H, p + o.wx, n, X, H);
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)(n * X),
                     (int)H, (int)H, 1.0f, work->d1, (int)H, p + o.w2, (int)H,
                     0.0f, work->d2, (int)H);
-        for (size_t t = 0; t < n * X; t++) {
-            const size_t r = from + t / X, i = t % X;
-            mask(work->d2 + t * H, work->h2 + r * H, H);
-            for (size_t k = 0; k < Y; k++) {
-                jacobian[(r * Y + k) * X + i] =
-                    dot(work->d2 + t * H, work->w3t + k * H, H);
-            }
-        }
+        output_tangents(jacobian + from * Y * X, work->d2, work->h2 + from * H,
+                        work->w3t, n, X, H, Y);
     }
 }
 
