@@ -4,14 +4,12 @@
 #include <cblas.h>
 #include <errno.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/rng.h"
 #include "common/vector.h"
-
-/* Rows of one sgemm: a chunk of both hidden layers stays in the L2 cache. */
-enum { CHUNK = 512 };
 
 /* Where each block of the flat vector starts. */
 struct offsets {
@@ -85,6 +83,11 @@ void mlp_work_finish(struct mlp_work *work) {
     *work = (struct mlp_work){0};
 }
 
+/* Rows of one sgemm. */
+static size_t chunk_of(const struct mlp_work *work) {
+    return work->rows < MLP_CHUNK ? work->rows : MLP_CHUNK;
+}
+
 /* x . y. x, y (n) */
 VECTOR_INLINE float dot(const float *restrict x, const float *restrict y,
                         size_t n) {
@@ -102,22 +105,22 @@ VECTOR_INLINE vector_floats add_product(vector_floats sum, const float *c,
     return sum;
 }
 
-/* ---- forward: rows [from, to) of a chunk ---- */
+/* ---- forward: rows [from, to), whose h1 and h2 begin at from ---- */
 
 VECTOR_INLINE void first_rows(float *h1, const float *h0, const float *x,
                               const float *wx, size_t from, size_t to, size_t N,
                               size_t X, size_t H, size_t lanes) {
-    for (size_t r = from; r < to; r++) {
+    for (size_t r = from; r < to; r++, h1 += H) {
         const float *of_s = h0 + r / N * H;
         for (size_t h = 0; h < H; h = vector_next(h, H, lanes)) {
             const vector_floats sum = add_product(
                 vector_load(of_s + h, lanes), x + r * X, wx + h, X, H, lanes);
-            vector_store(h1 + r * H + h, vector_where(sum, sum), lanes);
+            vector_store(h1 + h, vector_where(sum, sum), lanes);
         }
     }
 }
 
-/* h1 = relu(h0 + x Wx). h1 out (B, N, H), h0 (B, H), x (B, N, X), wx (X, H) */
+/* h1 = relu(h0 + x Wx). h0 (B, H), x (B, N, X), wx (X, H) */
 VECTOR_CLONES static void first_layer(float *h1, const float *h0,
                                       const float *x, const float *wx,
                                       size_t from, size_t to, size_t N,
@@ -129,15 +132,15 @@ VECTOR_CLONES static void first_layer(float *h1, const float *h0,
 }
 
 /* The same with x shared by every state, hx = x Wx. hx (N, H) */
-VECTOR_CLONES static void shared_first_layer(float *h1, const float *h0,
-                                             const float *hx, size_t from,
-                                             size_t to, size_t N, size_t H) {
-    for (size_t r = from; r < to; r++) {
+VECTOR_CLONES static void shared_first_layer(float *restrict h1,
+                                             const float *h0, const float *hx,
+                                             size_t from, size_t to, size_t N,
+                                             size_t H) {
+    for (size_t r = from; r < to; r++, h1 += H) {
         const float *of_s = h0 + r / N * H, *of_x = hx + r % N * H;
-        float *restrict h1_r = h1 + r * H;
         for (size_t h = 0; h < H; h++) {
             const float sum = of_s[h] + of_x[h];
-            h1_r[h] = sum > 0.0f ? sum : 0.0f;
+            h1[h] = sum > 0.0f ? sum : 0.0f;
         }
     }
 }
@@ -171,7 +174,9 @@ void mlp_forward(const struct mlp_shape *shape, float *y, const float *p,
     const size_t S = shape->S, X = shape->X, H = shape->H, Y = shape->Y;
     const struct offsets o = offsets_of(shape);
     const size_t rows = B * N;
-    assert(rows <= work->rows && B <= work->states);
+    const bool kept = rows <= work->rows;
+    const size_t chunk = chunk_of(work);
+    assert(N <= work->rows && B <= work->states);
 
     state_layer(work->h0, s, p + o.ws, p + o.b1, B, S, H);
     for (size_t k = 0; k < Y; k++) { // W3 transposed: an output is a dot
@@ -185,18 +190,19 @@ void mlp_forward(const struct mlp_shape *shape, float *y, const float *p,
                     (int)X, 1.0f, x, (int)X, p + o.wx, (int)H, 0.0f, hx,
                     (int)H);
     }
-    for (size_t from = 0; from < rows; from += CHUNK) {
-        const size_t n = rows - from < CHUNK ? rows - from : CHUNK;
-        float *h2 = work->h2 + from * H;
+    for (size_t from = 0; from < rows; from += chunk) {
+        const size_t to = from + chunk < rows ? from + chunk : rows;
+        const size_t n = to - from;
+        float *h1 = work->h1 + (kept ? from * H : 0);
+        float *h2 = work->h2 + (kept ? from * H : 0);
         if (shared_x) {
-            shared_first_layer(work->h1, work->h0, hx, from, from + n, N, H);
+            shared_first_layer(h1, work->h0, hx, from, to, N, H);
         } else {
-            first_layer(work->h1, work->h0, x, p + o.wx, from, from + n, N, X,
-                        H);
+            first_layer(h1, work->h0, x, p + o.wx, from, to, N, X, H);
         }
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)n, (int)H,
-                    (int)H, 1.0f, work->h1 + from * H, (int)H, p + o.w2, (int)H,
-                    0.0f, h2, (int)H);
+                    (int)H, 1.0f, h1, (int)H, p + o.w2, (int)H, 0.0f, h2,
+                    (int)H);
         output_layer(y + from * Y, h2, p + o.b2, work->w3t, p + o.b3, n, H, Y);
     }
 }
@@ -297,12 +303,13 @@ VECTOR_CLONES static void add_rows(float *restrict c, const float *restrict b,
     }
 }
 
-/* d0 += d1's rows [from, to), each to its state's. d0 in/out (B, H) */
+/* d0 += d1, each row to its state's. d0 in/out (B, H), d1 of rows [from, to) */
 static void add_states(float *d0, const float *d1, size_t from, size_t to,
                        size_t N, size_t H) {
     while (from < to) {
         const size_t b = from / N, end = (b + 1) * N < to ? (b + 1) * N : to;
-        add_rows(d0 + b * H, d1 + from * H, end - from, H);
+        add_rows(d0 + b * H, d1, end - from, H);
+        d1 += (end - from) * H;
         from = end;
     }
 }
@@ -312,17 +319,16 @@ void mlp_backward(const struct mlp_shape *shape, float *dp, float *dx,
                   const float *x, size_t B, size_t N, struct mlp_work *work) {
     const size_t S = shape->S, X = shape->X, H = shape->H, Y = shape->Y;
     const struct offsets o = offsets_of(shape);
-    const size_t rows = B * N;
-    float *d0 = work->d0, *dw3t = work->dw3t;
+    const size_t rows = B * N, chunk = chunk_of(work);
+    float *d0 = work->d0, *d1 = work->d1, *d2 = work->d2, *dw3t = work->dw3t;
     assert(rows <= work->rows && B <= work->states);
 
     if (dp) memset(d0, 0, sizeof(*d0) * B * H);
     if (dp) memset(dw3t, 0, sizeof(*dw3t) * Y * H);
-    for (size_t from = 0; from < rows; from += CHUNK) {
-        const size_t n = rows - from < CHUNK ? rows - from : CHUNK;
+    for (size_t from = 0; from < rows; from += chunk) {
+        const size_t n = rows - from < chunk ? rows - from : chunk;
         const float *h1 = work->h1 + from * H, *h2 = work->h2 + from * H;
         const float *dy_n = dy + from * Y, *x_n = x + from * X;
-        float *d1 = work->d1 + from * H, *d2 = work->d2 + from * H;
         backward_output(d2, dy_n, h2, work->w3t, n, H, Y);
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)H,
                     (int)H, 1.0f, d2, (int)H, p + o.w2, (int)H, 0.0f, d1,
@@ -336,7 +342,7 @@ void mlp_backward(const struct mlp_shape *shape, float *dp, float *dx,
         add_rows(dp + o.b3, dy_n, n, Y);
         add_rows(dp + o.b2, d2, n, H);
         add_outer(dp + o.wx, x_n, d1, n, X, H);
-        add_states(d0, work->d1, from, from + n, N, H);
+        add_states(d0, d1, from, from + n, N, H);
     }
     if (!dp) return;
     for (size_t h = 0; h < H; h++) {
@@ -378,8 +384,7 @@ void mlp_jacobian(const struct mlp_shape *shape, float *jacobian,
                   const float *p, size_t B, size_t N, struct mlp_work *work) {
     const size_t X = shape->X, H = shape->H, Y = shape->Y, rows = B * N;
     const struct offsets o = offsets_of(shape);
-    const size_t most = CHUNK < work->rows ? CHUNK : work->rows;
-    const size_t step = most / X; // particles at a time
+    const size_t step = chunk_of(work) / X; // particles at a time
     assert(rows <= work->rows && step > 0);
 
     for (size_t from = 0; from < rows; from += step) {

@@ -36,16 +36,21 @@ struct rng;
 /* Xavier uniform per input block, biases 0. p out (P). */
 void mlp_init(const struct mlp_shape *shape, float *p, struct rng *rng);
 
+/* Rows at a time: a chunk of both hidden layers stays in the L2 cache. */
+enum { MLP_CHUNK = 512 };
+
 /*
- * What forward leaves for backward; one a thread. rows: the most B * N of a
- * call, states: the most B. Returns 0 or -ENOMEM; a zeroed one may be finished.
+ * What forward leaves for backward; one a thread. rows: the most B * N that is
+ * kept, and at least N; states: the most B. A forward of more rows is fine, in
+ * chunks that take each other's place in the cache, but leaves nothing. Returns
+ * 0 or -ENOMEM; a zeroed one may be finished.
  */
 struct mlp_work {
     size_t rows, states;
     float *h0;   /* (B, H)    Ws s + b1 */
     float *h1;   /* (B, N, H) after ReLU */
     float *h2;   /* (B, N, H) after ReLU */
-    float *d1;   /* (B, N, H) gradients */
+    float *d1;   /* (B, N, H) gradients of a chunk; shared x Wx */
     float *d2;   /* (B, N, H) */
     float *d0;   /* (B, H)    gradient of h0: d1 summed over particles */
     float *w3t;  /* (Y, H)    W3 transposed, of the last forward */

@@ -39,7 +39,8 @@ struct algorithm_sums {
  */
 struct algorithm_slice {
     size_t from, B;
-    struct mlp_work work;              /* used by one network after the other */
+    struct mlp_work work; /* of passes that the whole slice goes back on */
+    struct mlp_work pass; /* of others, in the cache */
     float *gradient[ALGORITHM_MOST_Q]; /* (P) of each Q; f's in the first */
     float *zeros;                      /* (B, A) noise of a deterministic f */
     /* the Q step */
