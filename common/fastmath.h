@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "common/vector.h"
+
 /*
  * exp and tanh of a float without branches or calls, so that a loop over an
  * array becomes vector code by itself. Not for NaN: a NaN comes out as some
@@ -12,7 +14,7 @@
 
 /* e^x within 2e-7 relative on [-87, 88]; clamped outside (never 0 or infinite).
  */
-static inline float fastmath_exp(float x) {
+VECTOR_INLINE float fastmath_exp(float x) {
     x = x < -87.0f ? -87.0f : x;
     x = x > 88.0f ? 88.0f : x;
     // x = n log 2 + r, |r| <= log(2) / 2; adding 1.5 * 2^23 rounds to n, and
@@ -38,7 +40,7 @@ static inline float fastmath_exp(float x) {
 }
 
 /* tanh x within 2e-7 absolute; exactly +-1 from |x| = 10 on. */
-static inline float fastmath_tanh(float x) {
+VECTOR_INLINE float fastmath_tanh(float x) {
     const float magnitude = x < 0.0f ? -x : x;
     const float e = fastmath_exp(-2.0f * magnitude);
     const float t = (1.0f - e) / (1.0f + e);

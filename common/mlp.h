@@ -37,7 +37,7 @@ struct rng;
 void mlp_init(const struct mlp_shape *shape, float *p, struct rng *rng);
 
 /* Rows at a time: a chunk of both hidden layers stays in the L2 cache. */
-enum { MLP_CHUNK = 512 };
+enum { MLP_CHUNK = 256 };
 
 /*
  * What forward leaves for backward; one a thread. rows: the most B * N that is

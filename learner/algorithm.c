@@ -197,7 +197,7 @@ static void move_particles(const struct algorithm *alg,
     const float *y = squashed ? at->moved_a : at->moved_u;
 
     svgd_distances(at->d2, x, y, dims, at->scratch);
-    svgd_bandwidth(at->h, at->d2, dims, at->scratch);
+    svgd_bandwidth(at->h, at->d2, dims);
     for (size_t b = 0; b < at->B; b++) at->sum.h += (double)at->h[b];
     if (alg->looking) { // D without a score
         svgd_direction(at->D, x, y, at->no_g, at->d2, at->h, alg->alpha, dims,
