@@ -88,13 +88,27 @@ static size_t chunk_of(const struct mlp_work *work) {
     return work->rows < MLP_CHUNK ? work->rows : MLP_CHUNK;
 }
 
-/* x . y. x, y (n) */
-VECTOR_INLINE float dot(const float *restrict x, const float *restrict y,
-                        size_t n) {
-    float sum = 0.0f;
+/* y_k = x . w_k, four k a pass over x. y out (n), x (H), w (n, H) */
+VECTOR_INLINE void dots(float *y, const float *x, const float *w, size_t n,
+                        size_t H) {
+    size_t k = 0;
+    for (; k + 4 <= n; k += 4, w += 4 * H) {
+        float sum0 = 0.0f, sum1 = 0.0f, sum2 = 0.0f, sum3 = 0.0f;
+#pragma omp simd reduction(+ : sum0, sum1, sum2, sum3)
+        for (size_t h = 0; h < H; h++) {
+            sum0 += x[h] * w[h];
+            sum1 += x[h] * w[H + h];
+            sum2 += x[h] * w[2 * H + h];
+            sum3 += x[h] * w[3 * H + h];
+        }
+        y[k] = sum0, y[k + 1] = sum1, y[k + 2] = sum2, y[k + 3] = sum3;
+    }
+    for (; k < n; k++, w += H) {
+        float sum = 0.0f;
 #pragma omp simd reduction(+ : sum)
-    for (size_t i = 0; i < n; i++) sum += x[i] * y[i];
-    return sum;
+        for (size_t h = 0; h < H; h++) sum += x[h] * w[h];
+        y[k] = sum;
+    }
 }
 
 /* Lanes of sum + c w. c (n), w (n, H) from the lanes' first column on */
@@ -155,8 +169,8 @@ VECTOR_CLONES static void output_layer(float *y, float *h2, const float *b2,
             const float sum = h2_r[h] + b2[h];
             h2_r[h] = sum > 0.0f ? sum : 0.0f;
         }
-        for (size_t k = 0; k < Y; k++)
-            y[r * Y + k] = dot(h2_r, w3t + k * H, H) + b3[k];
+        dots(y + r * Y, h2_r, w3t, Y, H);
+        for (size_t k = 0; k < Y; k++) y[r * Y + k] += b3[k];
     }
 }
 
@@ -260,8 +274,7 @@ VECTOR_CLONES static void backward_input(float *d1, float *dx, const float *h1,
                                          size_t X) {
     for (size_t r = 0; r < n; r++) {
         mask(d1 + r * H, h1 + r * H, H);
-        for (size_t i = 0; dx && i < X; i++)
-            dx[r * X + i] = dot(d1 + r * H, wx + i * H, H);
+        if (dx) dots(dx + r * X, d1 + r * H, wx, X, H);
     }
 }
 
@@ -367,16 +380,16 @@ VECTOR_CLONES static void first_tangents(float *t1, const float *h1,
 }
 
 /* And of the outputs: t2 W3 where h2 is on. jacobian out (n, Y, X), t2 in/out
- * (n, X, H), h2 (n, H) */
-VECTOR_CLONES static void output_tangents(float *jacobian, float *t2,
+ * (n, X, H), y scratch (Y), h2 (n, H) */
+VECTOR_CLONES static void output_tangents(float *jacobian, float *t2, float *y,
                                           const float *h2, const float *w3t,
                                           size_t n, size_t X, size_t H,
                                           size_t Y) {
     for (size_t t = 0; t < n * X; t++) {
         const size_t r = t / X, i = t % X;
         mask(t2 + t * H, h2 + r * H, H);
-        for (size_t k = 0; k < Y; k++)
-            jacobian[(r * Y + k) * X + i] = dot(t2 + t * H, w3t + k * H, H);
+        dots(y, t2 + t * H, w3t, Y, H);
+        for (size_t k = 0; k < Y; k++) jacobian[(r * Y + k) * X + i] = y[k];
     }
 }
 
@@ -394,8 +407,8 @@ void mlp_jacobian(const struct mlp_shape *shape, float *jacobian,
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)(n * X),
                     (int)H, (int)H, 1.0f, work->d1, (int)H, p + o.w2, (int)H,
                     0.0f, work->d2, (int)H);
-        output_tangents(jacobian + from * Y * X, work->d2, work->h2 + from * H,
-                        work->w3t, n, X, H, Y);
+        output_tangents(jacobian + from * Y * X, work->d2, work->d1,
+                        work->h2 + from * H, work->w3t, n, X, H, Y);
     }
 }
 
