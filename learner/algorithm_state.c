@@ -129,8 +129,10 @@ static void place_slice(const struct algorithm *alg, struct algorithm_slice *at,
     at->q_fixed = algorithm_take(arena, B * K);
     at->ones = algorithm_take(arena, B * K);
     at->g = algorithm_take(arena, B * K * A);
-    at->moved_u = algorithm_take(arena, B * M * A);
-    at->moved_a = algorithm_take(arena, B * M * A);
+    at->moved_u =
+        config->one_set ? at->fixed_u : algorithm_take(arena, B * M * A);
+    at->moved_a =
+        config->one_set ? at->fixed_a : algorithm_take(arena, B * M * A);
     at->d2 = algorithm_take(arena, B * K * M);
     at->h = algorithm_take(arena, B);
     at->D = algorithm_take(arena, B * M * A);
