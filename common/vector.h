@@ -26,21 +26,24 @@
 
 /*
  * Sixteen floats for a loop that keeps sums in registers; the compiler splits
- * them where registers are smaller. n: how many lie there, at most
- * VECTOR_LANES; a constant where it should be fast.
+ * them where registers are smaller. Rows of them are padded to a multiple.
  */
 enum { VECTOR_LANES = 16 };
 typedef float vector_floats __attribute__((vector_size(4 * VECTOR_LANES)));
 typedef int vector_ints __attribute__((vector_size(4 * VECTOR_LANES)));
 
-VECTOR_INLINE vector_floats vector_load(const float *x, size_t n) {
-    vector_floats v = {0};
-    memcpy(&v, x, sizeof(*x) * n);
+VECTOR_INLINE size_t vector_padded(size_t n) {
+    return (n + VECTOR_LANES - 1) / VECTOR_LANES * VECTOR_LANES;
+}
+
+VECTOR_INLINE vector_floats vector_load(const float *x) {
+    vector_floats v;
+    memcpy(&v, x, sizeof(v));
     return v;
 }
 
-VECTOR_INLINE void vector_store(float *x, vector_floats v, size_t n) {
-    memcpy(x, &v, sizeof(*x) * n);
+VECTOR_INLINE void vector_store(float *x, vector_floats v) {
+    memcpy(x, &v, sizeof(v));
 }
 
 /* x where `on` is above 0, else 0, as where it is NaN. */
@@ -48,11 +51,19 @@ VECTOR_INLINE vector_floats vector_where(vector_floats on, vector_floats x) {
     return (vector_floats)((vector_ints)x & (on > 0.0f));
 }
 
-/* The lanes after those at h of a row of H: the last of a row overlap the ones
- * before instead of being fewer. */
-VECTOR_INLINE size_t vector_next(size_t h, size_t H, size_t n) {
-    const size_t next = h + n;
-    return next < H && next + n > H ? H - n : next;
+/* The sum of the lanes, by halves. */
+VECTOR_INLINE float vector_sum(vector_floats v) {
+    typedef float eight __attribute__((vector_size(32)));
+    typedef float four __attribute__((vector_size(16)));
+    eight low, high;
+    memcpy(&low, &v, sizeof(low));
+    memcpy(&high, (const char *)&v + sizeof(low), sizeof(high));
+    low += high;
+    four x, y;
+    memcpy(&x, &low, sizeof(x));
+    memcpy(&y, (const char *)&low + sizeof(x), sizeof(y));
+    x += y;
+    return (x[0] + x[2]) + (x[1] + x[3]);
 }
 
 #endif
