@@ -105,30 +105,48 @@ VECTOR_INLINE void dots(float *y, const float *x, const float *w, size_t n,
                         size_t L) {
     size_t k = 0;
     for (; k + 4 <= n; k += 4, w += 4 * L) {
-        vector_floats sum0 = {0}, sum1 = sum0, sum2 = sum0, sum3 = sum0;
-        for (size_t h = 0; h < L; h += VECTOR_LANES) {
-            const vector_floats x_h = vector_load(x + h);
-            sum0 += x_h * vector_load(w + h);
-            sum1 += x_h * vector_load(w + L + h);
-            sum2 += x_h * vector_load(w + 2 * L + h);
-            sum3 += x_h * vector_load(w + 3 * L + h);
+        float sum0 = 0.0f, sum1 = 0.0f, sum2 = 0.0f, sum3 = 0.0f;
+        for (size_t h = 0; h < VECTOR_WHOLE(L); h++) {
+            sum0 += x[h] * w[h];
+            sum1 += x[h] * w[L + h];
+            sum2 += x[h] * w[2 * L + h];
+            sum3 += x[h] * w[3 * L + h];
         }
-        y[k] = vector_sum(sum0), y[k + 1] = vector_sum(sum1);
-        y[k + 2] = vector_sum(sum2), y[k + 3] = vector_sum(sum3);
+        y[k] = sum0, y[k + 1] = sum1, y[k + 2] = sum2, y[k + 3] = sum3;
     }
     for (; k < n; k++, w += L) {
-        vector_floats sum = {0};
-        for (size_t h = 0; h < L; h += VECTOR_LANES)
-            sum += vector_load(x + h) * vector_load(w + h);
-        y[k] = vector_sum(sum);
+        float sum = 0.0f;
+        for (size_t h = 0; h < VECTOR_WHOLE(L); h++) sum += x[h] * w[h];
+        y[k] = sum;
     }
 }
 
-/* Lanes of sum + c w. c (n), w (n, L) from the lanes' first column on */
-VECTOR_INLINE vector_floats add_product(vector_floats sum, const float *c,
-                                        const float *w, size_t n, size_t L) {
-    for (size_t i = 0; i < n; i++) sum += c[i] * vector_load(w + i * L);
-    return sum;
+/* y += sum of c_i w_i, four i a pass over y. y in/out (L), c (n) so many
+ * floats apart, w (n, L) */
+VECTOR_INLINE void add_product(float *restrict y, const float *c, size_t apart,
+                               const float *restrict w, size_t n, size_t L) {
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4, c += 4 * apart, w += 4 * L) {
+        const float c0 = c[0], c1 = c[apart];
+        const float c2 = c[2 * apart], c3 = c[3 * apart];
+        for (size_t h = 0; h < VECTOR_WHOLE(L); h++)
+            y[h] += (c0 * w[h] + c1 * w[L + h]) +
+                    (c2 * w[2 * L + h] + c3 * w[3 * L + h]);
+    }
+    for (; i < n; i++, c += apart, w += L) {
+        const float c0 = c[0];
+        for (size_t h = 0; h < VECTOR_WHOLE(L); h++) y[h] += c0 * w[h];
+    }
+}
+
+/* h = relu(h). h (L) */
+VECTOR_INLINE void relu(float *h, size_t L) {
+    for (size_t i = 0; i < L; i++) h[i] = h[i] > 0.0f ? h[i] : 0.0f;
+}
+
+/* d = d where the unit was on, else 0. d in/out (L), h (L) after ReLU */
+VECTOR_INLINE void mask(float *restrict d, const float *restrict h, size_t L) {
+    for (size_t i = 0; i < L; i++) d[i] = h[i] > 0.0f ? d[i] : 0.0f;
 }
 
 /* ---- forward: rows [from, to), whose h1 and h2 begin at from ---- */
@@ -140,24 +158,22 @@ VECTOR_CLONES static void first_layer(float *h1, const float *h0,
                                       size_t X, size_t L) {
     for (size_t r = from; r < to; r++, h1 += L) {
         const float *of_s = h0 + r / N * L;
-        for (size_t h = 0; h < L; h += VECTOR_LANES) {
-            const vector_floats sum =
-                add_product(vector_load(of_s + h), x + r * X, wx + h, X, L);
-            vector_store(h1 + h, vector_where(sum, sum));
-        }
+        memcpy(h1, of_s, sizeof(*h1) * L);
+        add_product(h1, x + r * X, 1, wx, X, L);
+        relu(h1, L);
     }
 }
 
 /* The same with x shared by every state, hx = x Wx. hx (N, L) */
-VECTOR_CLONES static void shared_first_layer(float *h1, const float *h0,
-                                             const float *hx, size_t from,
-                                             size_t to, size_t N, size_t L) {
+VECTOR_CLONES static void shared_first_layer(float *restrict h1,
+                                             const float *h0, const float *hx,
+                                             size_t from, size_t to, size_t N,
+                                             size_t L) {
     for (size_t r = from; r < to; r++, h1 += L) {
         const float *of_s = h0 + r / N * L, *of_x = hx + r % N * L;
-        for (size_t h = 0; h < L; h += VECTOR_LANES) {
-            const vector_floats sum =
-                vector_load(of_s + h) + vector_load(of_x + h);
-            vector_store(h1 + h, vector_where(sum, sum));
+        for (size_t h = 0; h < L; h++) {
+            const float sum = of_s[h] + of_x[h];
+            h1[h] = sum > 0.0f ? sum : 0.0f;
         }
     }
 }
@@ -172,10 +188,7 @@ VECTOR_CLONES static void output_layer(float *y, float *h2, const float *w3t,
                                        const float *b3, size_t n, size_t L,
                                        size_t Y) {
     for (size_t r = 0; r < n; r++, h2 += L, y += Y) {
-        for (size_t h = 0; h < L; h += VECTOR_LANES) {
-            const vector_floats sum = vector_load(h2 + h);
-            vector_store(h2 + h, vector_where(sum, sum));
-        }
+        relu(h2, L);
         dots(y, h2, w3t, Y, L);
         for (size_t k = 0; k < Y; k++) y[k] += b3[k];
     }
@@ -248,23 +261,14 @@ void mlp_peaks(const struct mlp_shape *shape, float *peak, size_t rows,
 
 /* ---- backward: n rows of a chunk ---- */
 
-/* d = d where the unit was on, else 0. d in/out (L), h (L) after ReLU */
-VECTOR_INLINE void mask(float *d, const float *on, size_t L) {
-    for (size_t h = 0; h < L; h += VECTOR_LANES)
-        vector_store(d + h,
-                     vector_where(vector_load(on + h), vector_load(d + h)));
-}
-
 /* d2 = dy W3^T where h2 is on. d2 out (n, L), dy (n, Y), h2 (n, L) */
 VECTOR_CLONES static void backward_output(float *d2, const float *dy,
                                           const float *h2, const float *w3t,
                                           size_t n, size_t L, size_t Y) {
-    const vector_floats zero = {0};
     for (size_t r = 0; r < n; r++, d2 += L, h2 += L, dy += Y) {
-        for (size_t h = 0; h < L; h += VECTOR_LANES) {
-            const vector_floats sum = add_product(zero, dy, w3t + h, Y, L);
-            vector_store(d2 + h, vector_where(vector_load(h2 + h), sum));
-        }
+        memset(d2, 0, sizeof(*d2) * L);
+        add_product(d2, dy, 1, w3t, Y, L);
+        mask(d2, h2, L);
     }
 }
 
@@ -279,27 +283,13 @@ VECTOR_CLONES static void backward_input(float *d1, float *dx, const float *h1,
     }
 }
 
-/* c += a^T b, four rows a pass over c. c in/out (m, L), a (n, m), b (n, L) */
+/* c += a^T b. c in/out (m, L), a (n, m), b (n, L) */
 VECTOR_CLONES static void add_outer(float *c, const float *a, const float *b,
                                     size_t n, size_t m, size_t L) {
-    size_t r = 0;
-    for (; r + 4 <= n; r += 4) {
-        const float *b0 = b + r * L, *b1 = b0 + L, *b2 = b1 + L, *b3 = b2 + L;
-        for (size_t k = 0; k < m; k++) {
-            const float *a_k = a + r * m + k;
-            const float a0 = a_k[0], a1 = a_k[m], a2 = a_k[2 * m],
-                        a3 = a_k[3 * m];
-            float *restrict c_k = c + k * L;
-            for (size_t h = 0; h < L; h++)
-                c_k[h] += (a0 * b0[h] + a1 * b1[h]) + (a2 * b2[h] + a3 * b3[h]);
-        }
-    }
-    for (; r < n; r++) {
-        for (size_t k = 0; k < m; k++) {
-            float *restrict c_k = c + k * L;
-            for (size_t h = 0; h < L; h++)
-                c_k[h] += a[r * m + k] * b[r * L + h];
-        }
+    for (size_t r = 0; r < n; r += 4) { // rows that stay in the L1 cache
+        const size_t rows = n - r < 4 ? n - r : 4;
+        for (size_t k = 0; k < m; k++)
+            add_product(c + k * L, a + r * m + k, m, b + r * L, rows, L);
     }
 }
 
