@@ -238,8 +238,10 @@ def main():
         for _ in range(n):
             state = one(state)
         jax.block_until_ready(state)
+        return n
 
-    turns.take_turns(f"JAX {jax.__version__}", options, updates)
+    who = {"name": f"JAX {jax.__version__}"}
+    turns.take_turns(who, "updates_per_s", options["seconds"], updates)
 
 
 if __name__ == "__main__":

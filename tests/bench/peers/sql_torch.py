@@ -246,9 +246,11 @@ def main():
             one()
             done += 1
             learner.move_targets(done)
+        return n
 
     how = "compiled" if options["compile"] else "eager"
-    turns.take_turns(f"PyTorch {torch.__version__} {how}", options, updates)
+    who = {"name": f"PyTorch {torch.__version__} {how}"}
+    turns.take_turns(who, "updates_per_s", options["seconds"], updates)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the peers' learners share: their options, and turns of updates.
+"""What the peers share: the learners' options, and turns.
 
 Options have bench_update's names and defaults (the paper's settings), so that
 one list of them is one piece of work for all.
@@ -44,19 +44,21 @@ def read_options(arguments):
     return options
 
 
-def take_turns(who, options, updates):
-    """`ready`, then a turn of updates(n) and an object for each line read."""
+def take_turns(result, unit, seconds, run):
+    """`ready`, then for each line read a turn of run(n) and the result's line.
+
+    run(n) does n of something that takes about a fraction of a second when n
+    is right, and returns how many units it did.
+    """
     n = 1
     for _ in range(3):  # compiled, and caches warm
         start = time.perf_counter()
-        updates(n)
+        run(n)
         n = max(1, round(0.1 * n / (time.perf_counter() - start)))
     print("ready", flush=True)
     for _ in sys.stdin:
         start, done = time.perf_counter(), 0
-        while time.perf_counter() - start < options["seconds"]:
-            updates(n)
-            done += n
-        rate = done / (time.perf_counter() - start)
-        result = {"name": who, "threads": options["threads"], "updates_per_s": rate}
+        while time.perf_counter() - start < seconds:
+            done += run(n)
+        result[unit] = done / (time.perf_counter() - start)
         print(json.dumps(result), flush=True)
