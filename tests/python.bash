@@ -3,7 +3,7 @@
 # which it removes; its log is there.
 # shellcheck shell=bash
 
-: "${work:?is set by the script that reads this}"
+: "${work:?is set by the script that reads this}" "${root:?likewise}"
 export PYTHONDONTWRITEBYTECODE=1
 
 give_up() { # skip or not ok, why
