@@ -48,7 +48,7 @@ start_turns() { # name, command...
     shift
     mkfifo "$work/$name.to" "$work/$name.from"
     # MuJoCo for Python leaves MUJOCO_LOG.TXT where it stands
-    (cd -- "$work" && exec "$@" <"$name.to" >"$name.from" 2>>log) &
+    (cd -- "$work" && "$@" <"$name.to" >"$name.from" 2>>log) &
     exec {to}>"$work/$name.to" {from}<"$work/$name.from"
     turns_to[$name]=$to turns_from[$name]=$from
     rm -f -- "$work/$name.to" "$work/$name.from"
@@ -360,16 +360,17 @@ part_startup() {
 
 # Updates and environment steps a second over some seconds, all actors there.
 measure_run() { # actors, ratio: sets update_rate and step_rate
-    local run=$work/run from to end=$((SECONDS + 300)) job
+    local run=$work/run from to end=$((SECONDS + 300)) job here=0
     launch half-cheetah "${paper[@]}" --actors="$1" --ratio="$2" \
         --max_updates=0 --warmup=1000 &
     job=$!
-    until (($(grep -c 'actor .* is here' "$run"/logs/learner.log 2>/dev/null) >= $1)) &&
-        [[ $(progress updates last) =~ ^[1-9] ]]; do
+    until ((here >= $1)) && [[ $(progress updates last) =~ ^[1-9] ]]; do
         if ((SECONDS >= end)) || ! kill -0 "$job" 2>/dev/null; then
             refuse "no run of $1 actors: $(log_end)"
         fi
         sleep 0.5
+        here=$(grep -cs 'actor .* is here' "$run/logs/learner.log")
+        here=${here:-0}
     done
     sleep 3
     from="$(progress updates last) $(progress steps last) $(progress wall last)"

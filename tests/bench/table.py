@@ -21,6 +21,7 @@ import sys
 import time
 
 TIMES = {"s", "ms", "us"}
+ORDER = {"ours": 0, "gate": 1, "limit": 1, "peer": 2, "note": 3}
 
 
 def first_line(*command):
@@ -94,7 +95,8 @@ def summary(rows):
     out = []
     for (part, row, unit), entries in rows.items():
         ours = next((e for e in entries.values() if e["kind"] == "ours"), None)
-        for who, entry in entries.items():
+        in_order = sorted(entries.items(), key=lambda e: ORDER[e[1]["kind"]])
+        for who, entry in in_order:
             values = entry["values"]
             line = {"part": part, "row": row, "unit": unit, "who": who}
             line |= {"kind": entry["kind"], "why": entry["why"]}
@@ -102,10 +104,12 @@ def summary(rows):
                 line["rounds"] = list(values.values())
                 line["min"], line["median"], line["max"] = spread(values.values())
             if values and ours and entry["kind"] in ("limit", "gate", "peer"):
-                pairs = [(ours["values"][t], values[t]) for t in values.keys() & ours["values"].keys()]
-                pairs = [(a, b) if unit not in TIMES else (b, a) for a, b in pairs]
-                if pairs and all(b > 0 for _, b in pairs):
-                    line["ratio"] = spread([a / b for a, b in pairs])
+                both = values.keys() & ours["values"].keys()
+                pairs = [(ours["values"][turn], values[turn]) for turn in both]
+                if unit in TIMES:
+                    pairs = [(theirs, mine) for mine, theirs in pairs]
+                if pairs and all(theirs > 0 for _, theirs in pairs):
+                    line["ratio"] = spread([mine / theirs for mine, theirs in pairs])
             out.append(line)
     return out
 
@@ -146,7 +150,8 @@ def main():
     for name, value in here.items():
         print(f"# {name}: {value or 'unknown'}")
     show(lines)
-    missed = [x for x in lines if x["kind"] == "gate" and x.get("ratio", [1, 1])[1] < least]
+    gates = [line for line in lines if line["kind"] == "gate" and "ratio" in line]
+    missed = [line for line in gates if line["ratio"][1] < least]
     for line in missed:
         print(
             f"MISSED: {line['row']}: {line['ratio'][1]:.3f} of {line['who']}, "
