@@ -11,7 +11,8 @@
  *
  * Updates, noise drawn for each, and sgemm take turns, first the one, then the
  * other; a ratio is that of two neighbours, and median and extremes are over
- * rounds (40). Flops are those of the matrix products that the equations need,
+ * rounds (40). One thread is timed by its own time on a core, several by the
+ * wall clock. Flops are those of the matrix products that the equations need,
  * first and last layers included and nothing else (no bias, ReLU, tanh, kernel,
  * Adam); see counted_flops(). sgemm: (rows, units) times (units, units), the
  * fastest of 256, 512, 1024 and 2048 rows, on as many threads, each its own.
@@ -43,9 +44,11 @@
 enum { MOST_ROUNDS = 10000, MOST_ROWS = 2048 };
 static const double turn_seconds = 0.04;
 
-static double now(void) {
+/* One thread: its time on a core, for others may want it too. Several, beside
+ * which one takes its turns: the wall's. */
+static double now(size_t threads) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(threads > 1 ? CLOCK_MONOTONIC : CLOCK_THREAD_CPUTIME_ID, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -127,6 +130,7 @@ static double counted_flops(const struct setting *set) {
 struct products {
     struct pool *pool;
     size_t rows, H, calls; /* calls of each thread */
+    size_t timed;          /* threads of the whole run */
     float **x;             /* (threads) of (MOST_ROWS, H), y likewise, (H, H) */
 };
 
@@ -143,9 +147,9 @@ static void multiply(void *arg, size_t thread) {
 
 /* flop/s of a turn */
 static double products_turn(struct products *p) {
-    const double start = now();
+    const double start = now(p->timed);
     pool_run(p->pool, multiply, p);
-    const double seconds = now() - start;
+    const double seconds = now(p->timed) - start;
     const double call = 2.0 * (double)p->rows * (double)(p->H * p->H);
     return call * (double)(p->calls * pool_threads(p->pool)) / seconds;
 }
@@ -156,9 +160,10 @@ static void fill_turn(struct products *p, double rate) {
     p->calls = 1 + (size_t)(turn_seconds * rate / call);
 }
 
-static void products_init(struct products *p, size_t H, size_t threads) {
+static void products_init(struct products *p, size_t H, size_t threads,
+                          size_t timed) {
     const size_t n = (2 * MOST_ROWS + H) * H;
-    *p = (struct products){.pool = pool_new(threads), .H = H};
+    *p = (struct products){.pool = pool_new(threads), .H = H, .timed = timed};
     p->x = calloc(threads, sizeof(*p->x));
     if (!p->pool || !p->x) give_up("no memory or threads", 1);
     for (size_t t = 0; t < threads; t++) {
@@ -200,12 +205,12 @@ struct updates {
     struct batch batch;
     struct rng rng;
     double flops; /* of one */
-    size_t calls;
+    size_t calls, timed;
 };
 
 /* flop/s of a turn */
 static double updates_turn(struct updates *u) {
-    const double start = now();
+    const double start = now(u->timed);
     for (size_t i = 0; i < u->calls; i++) {
         struct algorithm_figures figures;
         const char *what;
@@ -213,13 +218,14 @@ static double updates_turn(struct updates *u) {
         if (algorithm_update(u->alg, &u->batch, &u->noise, &figures, &what))
             give_up(what, 3);
     }
-    return u->flops * (double)u->calls / (now() - start);
+    return u->flops * (double)u->calls / (now(u->timed) - start);
 }
 
 static void updates_init(struct updates *u, const struct setting *set,
-                         size_t threads) {
+                         size_t threads, size_t timed) {
     const size_t S = set->S, A = set->A, B = set->config.minibatch;
-    *u = (struct updates){.calls = 1, .flops = counted_flops(set)};
+    *u = (struct updates){
+        .calls = 1, .timed = timed, .flops = counted_flops(set)};
     u->alg = algorithm_new(&set->config, S, A, threads);
     if (!u->alg || algorithm_noise_init(&u->noise, u->alg) ||
         batch_init(&u->batch, B, S, A)) {
@@ -404,14 +410,14 @@ int main(int argc, char **argv) {
     struct updates updates[2];
     struct products products[2];
     struct rates rates;
-    products_init(&products[kinds - 1], set.config.units, 1);
+    products_init(&products[kinds - 1], set.config.units, 1, threads);
     const size_t rows = fastest_rows(&products[kinds - 1]);
-    updates_init(&updates[kinds - 1], &set, 1);
+    updates_init(&updates[kinds - 1], &set, 1, threads);
     if (threads > 1) {
-        products_init(&products[0], set.config.units, threads);
+        products_init(&products[0], set.config.units, threads, threads);
         products[0].rows = rows;
         products[0].calls = products[1].calls;
-        updates_init(&updates[0], &set, threads);
+        updates_init(&updates[0], &set, threads, threads);
     }
     take_turns(&set, updates, products, kinds, &rates);
     if (set.json) {
