@@ -204,7 +204,10 @@ sum_of() { # name: of the objects in $work/said
 }
 
 rollout_ours() { # row, task, processes
-    side_by_side "$3" on_cores "$3" "$rollout" --json "$turn_seconds" "$2"
+    local clock=() # as the peers' (turns.py)
+    (($3 == 1)) || clock=(--wall)
+    side_by_side "$3" on_cores "$3" "$rollout" --json "${clock[@]}" \
+        "$turn_seconds" "$2"
     record actor "$1" steps/s 'softq, with its policy' ours \
         "$(sum_of steps_per_s)"
     record actor "$1" steps/s 'mj_step and sgemm alone' limit \
@@ -236,7 +239,7 @@ part_actor() {
                 elif ! start_turns "$peer" on_cores "$n" \
                     "$peers/python/bin/python" \
                     "$root/tests/bench/peers/environments.py" \
-                    "$peer" "$task" "$n"; then
+                    "$peer" "$task" "$n" "$turn_seconds"; then
                     record actor "$row" steps/s "${peer_names[$peer]}" peer \
                         "$(log_end)"
                 fi

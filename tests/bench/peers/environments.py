@@ -1,11 +1,12 @@
 """Environment steps a second of Gymnasium's vector environments and EnvPool.
 
-    environments.py sync|async|envpool TASK [THREADS]
+    environments.py sync|async|envpool TASK [THREADS [SECONDS]]
 
 16 environments of Gymnasium's v5 task, with the frame skip of its own (which is
 ours), uniform random actions drawn beforehand and no policy. Takes turns
 (turns.py). An agent's step is counted, not the simulator's; the step that only
-resets is not. THREADS: of EnvPool.
+resets is not. THREADS: of EnvPool, or the processors that are ours.
+SECONDS: a turn (3).
 """
 
 import sys
@@ -21,7 +22,7 @@ NAMES = {
     "ant": "Ant-v5",
     "humanoid": "Humanoid-v5",
 }
-ENVIRONMENTS, SECONDS = 16, 3
+ENVIRONMENTS = 16
 
 
 def make(how, task, threads):
@@ -42,6 +43,7 @@ def make(how, task, threads):
 def main():
     how, task = sys.argv[1:3]
     threads = int(sys.argv[3]) if len(sys.argv) > 3 else 1
+    seconds = float(sys.argv[4]) if len(sys.argv) > 4 else 3.0
     who, env = make(how, task, threads)
     space = env.action_space  # EnvPool's is of one, Gymnasium's of all
     low, high = space.low.reshape(-1)[0], space.high.reshape(-1)[0]
@@ -61,7 +63,7 @@ def main():
         return int(done)
 
     result = {"name": who, "task": task, "environments": ENVIRONMENTS}
-    turns.take_turns(result, "steps_per_s", SECONDS, steps)
+    turns.take_turns(result, "steps_per_s", seconds, threads, steps)
     env.close()
 
 

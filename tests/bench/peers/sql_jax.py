@@ -241,7 +241,8 @@ def main():
         return n
 
     who = {"name": f"JAX {jax.__version__}"}
-    turns.take_turns(who, "updates_per_s", options["seconds"], updates)
+    seconds, threads = options["seconds"], options["threads"]
+    turns.take_turns(who, "updates_per_s", seconds, threads, updates)
 
 
 if __name__ == "__main__":

@@ -250,7 +250,8 @@ def main():
 
     how = "compiled" if options["compile"] else "eager"
     who = {"name": f"PyTorch {torch.__version__} {how}"}
-    turns.take_turns(who, "updates_per_s", options["seconds"], updates)
+    seconds, threads = options["seconds"], options["threads"]
+    turns.take_turns(who, "updates_per_s", seconds, threads, updates)
 
 
 if __name__ == "__main__":

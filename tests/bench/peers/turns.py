@@ -44,21 +44,25 @@ def read_options(arguments):
     return options
 
 
-def take_turns(result, unit, seconds, run):
+def take_turns(result, unit, seconds, threads, run):
     """`ready`, then for each line read a turn of run(n) and the result's line.
+
+    One thread's rate is by the process's time on cores, more threads' by the
+    clock on the wall, as bench_update's and bench_rollout's are.
 
     run(n) does n of something that takes about a fraction of a second when n
     is right, and returns how many units it did.
     """
+    now = time.process_time if threads == 1 else time.perf_counter
     n = 1
     for _ in range(3):  # compiled, and caches warm
-        start = time.perf_counter()
+        start = now()
         run(n)
-        n = max(1, round(0.1 * n / (time.perf_counter() - start)))
+        n = max(1, round(0.1 * n / (now() - start)))
     print("ready", flush=True)
     for _ in sys.stdin:
-        start, done = time.perf_counter(), 0
-        while time.perf_counter() - start < seconds:
+        start, done = now(), 0
+        while now() - start < seconds:
             done += run(n)
-        result[unit] = done / (time.perf_counter() - start)
+        result[unit] = done / (now() - start)
         print(json.dumps(result), flush=True)
