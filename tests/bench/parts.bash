@@ -458,7 +458,8 @@ end_to_end() { # task, wanted
                     "$root/tests/bench/peers/train_torch.py" config.ini \
                     "$EPOCHREALTIME" "$wanted" --seed="$seed" \
                     --max_updates="$last" --threads="$threads" 2>>log | tail -n 1)
-                why=${said:-$(log_end)}
+                why="it never came there, best $(number_in "$said" best)"
+                [[ -n $said ]] || why=$(log_end)
             fi
             record end-to-end "$row" s \
                 "PyTorch, one process, $threads threads" peer \
