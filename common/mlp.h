@@ -36,21 +36,28 @@ struct rng;
 /* Xavier uniform per input block, biases 0. p out (P). */
 void mlp_init(const struct mlp_shape *shape, float *p, struct rng *rng);
 
+/* Rows at a time: a chunk of both hidden layers stays in the L2 cache. */
+enum { MLP_CHUNK = 256 };
+
 /*
- * What forward leaves for backward; one a thread. rows: the most B * N of a
- * call, states: the most B. Returns 0 or -ENOMEM; a zeroed one may be finished.
+ * What forward leaves for backward; one a thread. rows: the most B * N that is
+ * kept, and at least N; states: the most B. A forward of more rows is fine, in
+ * chunks that take each other's place in the cache, but leaves nothing. Returns
+ * 0 or -ENOMEM; a zeroed one may be finished.
  */
 struct mlp_work {
     size_t rows, states;
-    float *h0;   /* (B, H)    Ws s + b1 */
-    float *h1;   /* (B, N, H) after ReLU */
-    float *h2;   /* (B, N, H) after ReLU */
-    float *d1;   /* (B, N, H) gradients */
-    float *d2;   /* (B, N, H) */
-    float *d0;   /* (B, H)    gradient of h0: d1 summed over particles */
-    float *w3t;  /* (Y, H)    W3 transposed, of the last forward */
-    float *dw3t; /* (Y, H)    its gradient */
-    void *block; /* private */
+    /* private; L is H padded to whole vectors with what adds nothing */
+    float *h0;         /* (B, L)    Ws s + b1 */
+    float *h1;         /* (B, N, L) after ReLU */
+    float *h2;         /* (B, N, L) after ReLU */
+    float *d1;         /* (B, N, L) gradients of a chunk; shared x Wx */
+    float *d2;         /* (B, N, L) */
+    float *d0;         /* (B, L)    gradient of h0: d1 summed over particles */
+    float *wx, *dwx;   /* (X, L)    Wx of the last forward, its gradient */
+    float *w3t, *dw3t; /* (Y, L)    W3 transposed, likewise */
+    float *b2;         /* (L) */
+    void *block;
 };
 int mlp_work_init(struct mlp_work *work, const struct mlp_shape *shape,
                   size_t rows, size_t states);

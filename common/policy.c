@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/fastmath.h"
+#include "common/vector.h"
 
 /* n floats behind *next, which moves on; NULL stays NULL. */
 static const float *append(float **next, const float *x, size_t n) {
@@ -69,13 +70,18 @@ void policy_observe(const struct policy *policy, float *x, const float *s,
     policy_normalise(x, s, policy->mean, policy->scale, B, policy->shape.S);
 }
 
+/* a = tanh u. a out, u (n) */
+VECTOR_CLONES static void squash(float *a, const float *u, size_t n) {
+    for (size_t i = 0; i < n; i++) a[i] = fastmath_tanh(u[i]);
+}
+
 void policy_act(const struct mlp_shape *shape, float *a, float *u,
                 const float *phi, const float *s, const float *xi, size_t B,
                 size_t N, struct mlp_work *work) {
     assert(shape->X == shape->Y);
     float *out = u ? u : a;
     mlp_forward(shape, out, phi, s, xi, B, N, 0, work);
-    for (size_t i = 0; i < B * N * shape->Y; i++) a[i] = fastmath_tanh(out[i]);
+    squash(a, out, B * N * shape->Y);
 }
 
 float policy_log_squash(const float *u, size_t A) {
@@ -89,7 +95,9 @@ float policy_log_squash(const float *u, size_t A) {
     return sum;
 }
 
-void policy_squash_score(float *g, const float *u, float alpha, size_t n) {
+VECTOR_CLONES void policy_squash_score(float *restrict g,
+                                       const float *restrict u, float alpha,
+                                       size_t n) {
     for (size_t i = 0; i < n; i++) {
         const float t = fastmath_tanh(u[i]);
         g[i] = g[i] * (1.0f - t * t) - 2.0f * alpha * t;

@@ -2,6 +2,10 @@
 
 #include <assert.h>
 #include <math.h>
+#include <string.h>
+
+#include "common/fastmath.h"
+#include "common/vector.h"
 
 /* SplitMix64's finaliser: close keys such as rank 1 and 2 end far apart. */
 static uint64_t mix(uint64_t x) {
@@ -26,21 +30,25 @@ void rng_init(struct rng *rng, uint64_t seed, enum rng_role role, uint64_t rank,
     rng->counter = 0;
 }
 
-void rng_philox(uint32_t block[4], const uint32_t counter[4],
-                const uint32_t key[2]) {
-    uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
-    uint32_t k0 = key[0], k1 = key[1];
+/* One block, words c0 to c3 in and out. */
+VECTOR_INLINE void philox(uint32_t *c0, uint32_t *c1, uint32_t *c2,
+                          uint32_t *c3, uint32_t k0, uint32_t k1) {
     for (int round = 0; round < 10; round++) {
-        const uint64_t p0 = (uint64_t)c0 * 0xD2511F53u;
-        const uint64_t p1 = (uint64_t)c2 * 0xCD9E8D57u;
-        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-        c1 = (uint32_t)p1;
-        c3 = (uint32_t)p0;
+        const uint64_t p0 = (uint64_t)*c0 * 0xD2511F53u;
+        const uint64_t p1 = (uint64_t)*c2 * 0xCD9E8D57u;
+        *c0 = (uint32_t)(p1 >> 32) ^ *c1 ^ k0;
+        *c2 = (uint32_t)(p0 >> 32) ^ *c3 ^ k1;
+        *c1 = (uint32_t)p1;
+        *c3 = (uint32_t)p0;
         k0 += 0x9E3779B9u;
         k1 += 0xBB67AE85u;
     }
-    block[0] = c0, block[1] = c1, block[2] = c2, block[3] = c3;
+}
+
+void rng_philox(uint32_t block[4], const uint32_t counter[4],
+                const uint32_t key[2]) {
+    for (size_t k = 0; k < 4; k++) block[k] = counter[k];
+    philox(&block[0], &block[1], &block[2], &block[3], key[0], key[1]);
 }
 
 static void next_block(struct rng *rng, uint32_t block[4]) {
@@ -87,19 +95,50 @@ void rng_fill_uniform(struct rng *rng, float *x, size_t n, float low,
     }
 }
 
-void rng_fill_normal(struct rng *rng, float *x, size_t n) {
-    for (size_t i = 0; i < n; i += 4) {
-        uint32_t block[4];
-        float normal[4];
-        next_block(rng, block);
-        for (size_t k = 0; k < 4; k += 2) {
+/* Blocks at a time of rng_fill_normal(). */
+enum { BLOCKS = 16 };
+
+/* Word k of block b out, (4, BLOCKS), of the next BLOCKS blocks. */
+VECTOR_CLONES static void fill_blocks(uint32_t *restrict words, uint64_t key,
+                                      uint64_t stream, uint64_t counter) {
+    for (uint32_t b = 0; b < BLOCKS; b++) {
+        const uint64_t n = counter + b;
+        uint32_t c0 = (uint32_t)n, c1 = (uint32_t)(n >> 32);
+        uint32_t c2 = (uint32_t)stream, c3 = (uint32_t)(stream >> 32);
+        philox(&c0, &c1, &c2, &c3, (uint32_t)key, (uint32_t)(key >> 32));
+        words[b] = c0, words[BLOCKS + b] = c1;
+        words[2 * BLOCKS + b] = c2, words[3 * BLOCKS + b] = c3;
+    }
+}
+
+/* Box-Muller on two words a pair. x out (BLOCKS, 4), words (4, BLOCKS) */
+VECTOR_CLONES static void normals_of(float *restrict x,
+                                     const uint32_t *restrict words) {
+    for (size_t k = 0; k < 4; k += 2) {
+        for (size_t b = 0; b < BLOCKS; b++) {
             // (0, 1]: its logarithm is finite
-            const float u = (float)((block[k] >> 8) + 1) * 0x1p-24f;
-            const float turn = (float)(block[k + 1] >> 8) * 0x1p-24f;
-            const float radius = sqrtf(-2.0f * logf(u));
-            normal[k] = radius * cosf(6.28318530718f * turn);
-            normal[k + 1] = radius * sinf(6.28318530718f * turn);
+            const uint32_t first = words[k * BLOCKS + b] >> 8;
+            const uint32_t second = words[(k + 1) * BLOCKS + b] >> 8;
+            const float u = (float)(int32_t)(first + 1) * 0x1p-24f;
+            const float turn = (float)(int32_t)second * 0x1p-24f;
+            const float radius = sqrtf(-2.0f * fastmath_log(u));
+            float sine, cosine;
+            fastmath_turn(turn, &sine, &cosine);
+            x[4 * b + k] = radius * cosine;
+            x[4 * b + k + 1] = radius * sine;
         }
-        for (size_t k = 0; k < 4 && i + k < n; k++) x[i + k] = normal[k];
+    }
+}
+
+void rng_fill_normal(struct rng *rng, float *x, size_t n) {
+    for (size_t i = 0; i < n; i += (size_t)4 * BLOCKS) {
+        const size_t left = n - i, most = (size_t)4 * BLOCKS;
+        const size_t taken = left < most ? left : most;
+        uint32_t words[4 * BLOCKS];
+        float normals[4 * BLOCKS];
+        fill_blocks(words, rng->key, rng->stream, rng->counter);
+        normals_of(normals, words);
+        memcpy(x + i, normals, sizeof(*x) * taken);
+        rng->counter += (taken + 3) / 4;
     }
 }

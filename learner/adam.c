@@ -3,9 +3,11 @@
 #include <assert.h>
 #include <math.h>
 
-void adam_step(float *restrict p, float *restrict m, float *restrict v,
-               const float *restrict gradient, size_t P, uint64_t step,
-               float rate) {
+#include "common/vector.h"
+
+VECTOR_CLONES void adam_step(float *restrict p, float *restrict m,
+                             float *restrict v, const float *restrict gradient,
+                             size_t P, uint64_t step, float rate) {
     assert(step > 0);
     const float beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f;
     // in double: 1 - beta2 at the first step has few digits as a float

@@ -197,7 +197,7 @@ static void move_particles(const struct algorithm *alg,
     const float *y = squashed ? at->moved_a : at->moved_u;
 
     svgd_distances(at->d2, x, y, dims, at->scratch);
-    svgd_bandwidth(at->h, at->d2, dims, at->scratch);
+    svgd_bandwidth(at->h, at->d2, dims);
     for (size_t b = 0; b < at->B; b++) at->sum.h += (double)at->h[b];
     if (alg->looking) { // D without a score
         svgd_direction(at->D, x, y, at->no_g, at->d2, at->h, alg->alpha, dims,
@@ -230,8 +230,10 @@ static void f_slice(void *arg, size_t index) {
     const float *xi = alg->noise->xi_moved + at->from * M * alg->A;
 
     score_fixed_particles(alg, at);
-    policy_act(&f->shape, at->moved_a, at->moved_u, f->p, s, xi, B, M,
-               &at->work);
+    // one set: y_i = x_i, whose pass is still in work
+    if (!alg->config.one_set)
+        policy_act(&f->shape, at->moved_a, at->moved_u, f->p, s, xi, B, M,
+                   &at->work);
     if (alg->looking) mlp_peaks(&f->shape, at->f_peak, B * M, &at->work);
     move_particles(alg, at);
     for (size_t i = 0; i < n; i++) {

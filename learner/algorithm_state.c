@@ -129,8 +129,10 @@ static void place_slice(const struct algorithm *alg, struct algorithm_slice *at,
     at->q_fixed = algorithm_take(arena, B * K);
     at->ones = algorithm_take(arena, B * K);
     at->g = algorithm_take(arena, B * K * A);
-    at->moved_u = algorithm_take(arena, B * M * A);
-    at->moved_a = algorithm_take(arena, B * M * A);
+    at->moved_u =
+        config->one_set ? at->fixed_u : algorithm_take(arena, B * M * A);
+    at->moved_a =
+        config->one_set ? at->fixed_a : algorithm_take(arena, B * M * A);
     at->d2 = algorithm_take(arena, B * K * M);
     at->h = algorithm_take(arena, B);
     at->D = algorithm_take(arena, B * M * A);
@@ -147,14 +149,19 @@ static void place_slice(const struct algorithm *alg, struct algorithm_slice *at,
 
 static int slice_init(struct algorithm *alg, struct algorithm_slice *at,
                       size_t from, size_t B) {
-    const size_t KM = larger(alg->K, alg->M), VW = larger(alg->V, alg->W);
+    const size_t KM = larger(alg->K, alg->M), W = alg->W;
     struct mlp_shape widest = alg->f.shape; // its output is the wider one
     struct algorithm_arena arena = {0};
     widest.H = most_units(alg);
     at->from = from;
     at->B = B;
-    const size_t rows = larger(B * larger(KM, VW), alg->A); // mlp_jacobian()
-    if (mlp_work_init(&at->work, &widest, rows, B)) return -ENOMEM;
+    // mlp_jacobian() wants A
+    const size_t rows = larger(B * larger(KM, W), alg->A);
+    const size_t passed = larger(MLP_CHUNK, larger(KM, larger(alg->V, W)));
+    if (mlp_work_init(&at->work, &widest, rows, B) ||
+        mlp_work_init(&at->pass, &widest, passed, B)) {
+        return -ENOMEM;
+    }
     place_slice(alg, at, &arena);
     arena.base = at->block = calloc(arena.used, sizeof(float));
     arena.used = 0;
@@ -275,6 +282,7 @@ void algorithm_free(struct algorithm *alg) {
     pool_free(alg->pool);
     for (size_t t = 0; alg->slices && t < alg->n_slices; t++) {
         mlp_work_finish(&alg->slices[t].work);
+        mlp_work_finish(&alg->slices[t].pass);
         free(alg->slices[t].block);
     }
     for (size_t k = 0; alg->n_q == 0 && k < alg->n_sources; k++) {

@@ -39,7 +39,8 @@ struct algorithm_sums {
  */
 struct algorithm_slice {
     size_t from, B;
-    struct mlp_work work;              /* used by one network after the other */
+    struct mlp_work work; /* f's passes and Q's of (s, a), to go back on */
+    struct mlp_work pass; /* Q's of many actions, a chunk at a time */
     float *gradient[ALGORITHM_MOST_Q]; /* (P) of each Q; f's in the first */
     float *zeros;                      /* (B, A) noise of a deterministic f */
     /* the Q step */
@@ -57,8 +58,8 @@ struct algorithm_slice {
     float *q_fixed; /* (B, K)    Q(s, tanh x_j) */
     float *ones;    /* (B, K)    dQ/dQ */
     float *g;       /* (B, K, A) score at x_j */
-    float *moved_u; /* (B, M, A) y_i */
-    float *moved_a; /* (B, M, A) tanh y_i */
+    float *moved_u; /* (B, M, A) y_i; one set: fixed_u */
+    float *moved_a; /* (B, M, A) tanh y_i; one set: fixed_a */
     float *d2;      /* (B, K, M) */
     float *h;       /* (B) */
     float *D;       /* (B, M, A), then -D / (rows M) */

@@ -17,10 +17,10 @@ void critic_next(const struct algorithm *alg, struct algorithm_slice *at,
     const struct network *q = alg->q;
     const float *next = alg->next + (at->from + b) * alg->S;
     mlp_forward(&q[0].shape, at->q_next, q[0].target, next, a, n, N, shared,
-                &at->work);
+                &at->pass);
     if (alg->n_q == 1) return;
     mlp_forward(&q[1].shape, at->other_q, q[1].target, next, a, n, N, shared,
-                &at->work);
+                &at->pass);
     for (size_t i = 0; i < n * N; i++) {
         if (is_smaller(at->other_q[i], at->q_next[i]))
             at->q_next[i] = at->other_q[i];
@@ -49,12 +49,19 @@ void critic_regress(const struct algorithm *alg, struct algorithm_slice *at) {
     for (size_t b = 0; b < B; b++) at->sum.target += (double)at->target[b];
 }
 
-/* Q(s, a) and dQ/da by one network. */
+/* Q(s, a) and dQ/da by one network, of as many states at a time as stay in the
+ * cache. */
 static void slope(struct algorithm_slice *at, const struct mlp_shape *shape,
                   const float *theta, const float *s, const float *a, size_t N,
                   float *value, float *g) {
-    mlp_forward(shape, value, theta, s, a, at->B, N, 0, &at->work);
-    mlp_backward(shape, NULL, g, at->ones, theta, s, a, at->B, N, &at->work);
+    const size_t A = shape->X, step = at->pass.rows / N;
+    for (size_t b = 0; b < at->B; b += step) {
+        const size_t n = at->B - b < step ? at->B - b : step;
+        const float *s_b = s + b * shape->S, *a_b = a + b * N * A;
+        mlp_forward(shape, value + b * N, theta, s_b, a_b, n, N, 0, &at->pass);
+        mlp_backward(shape, NULL, g + b * N * A, at->ones, theta, s_b, a_b, n,
+                     N, &at->pass);
+    }
 }
 
 /* at->g = dQ/da by one source: of twins by whichever is the smaller there. */

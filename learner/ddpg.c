@@ -38,8 +38,7 @@ void ddpg_slice(void *arg, size_t index) {
         at->D[i] = -at->g[i] * (1.0f - a * a) / (float)alg->rows;
     }
     memset(at->gradient[0], 0, sizeof(float) * mu->P);
-    mlp_forward(&mu->shape, at->moved_u, mu->p, s, at->zeros, B, 1, 0,
-                &at->work);
+    // of the pass that policy_act() left in work
     if (alg->looking) mlp_peaks(&mu->shape, at->f_peak, B, &at->work);
     mlp_backward(&mu->shape, at->gradient[0], NULL, at->D, mu->p, s, at->zeros,
                  B, 1, &at->work);

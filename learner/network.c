@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/rng.h"
+#include "common/vector.h"
 #include "learner/adam.h"
 
 void network_draw(struct network *net, struct rng *rng) {
@@ -20,27 +21,31 @@ void network_restart(struct network *net) {
     memset(net->v, 0, bytes);
 }
 
-static double sum_of_squares(const float *x, size_t n) {
-    double lane[4] = {0};
-    for (size_t i = 0; i < n; i++) lane[i % 4] += (double)x[i] * (double)x[i];
-    return lane[0] + lane[1] + lane[2] + lane[3];
+VECTOR_CLONES static double sum_of_squares(const float *x, size_t n) {
+    double sum = 0.0;
+#pragma omp simd reduction(+ : sum)
+    for (size_t i = 0; i < n; i++) sum += (double)x[i] * (double)x[i];
+    return sum;
+}
+
+/* to += part. (P) */
+VECTOR_CLONES static void add(float *restrict to, const float *restrict part,
+                              size_t P) {
+    for (size_t i = 0; i < P; i++) to[i] += part[i];
 }
 
 int network_descend(struct network *net, float *const *slices, size_t n,
                     uint64_t updates, float rate, double *norm) {
     memcpy(net->gradient, slices[0], sizeof(float) * net->P);
-    for (size_t t = 1; t < n; t++) {
-        const float *part = slices[t];
-        for (size_t i = 0; i < net->P; i++) net->gradient[i] += part[i];
-    }
+    for (size_t t = 1; t < n; t++) add(net->gradient, slices[t], net->P);
     *norm = sqrt(sum_of_squares(net->gradient, net->P));
     if (!isfinite(*norm)) return -EDOM;
     adam_step(net->p, net->m, net->v, net->gradient, net->P, updates + 1, rate);
     return isfinite(sum_of_squares(net->p, net->P)) ? 0 : -EDOM;
 }
 
-static void approach(float *restrict slow, const float *restrict p, size_t P,
-                     float share) {
+VECTOR_CLONES static void
+approach(float *restrict slow, const float *restrict p, size_t P, float share) {
     for (size_t i = 0; i < P; i++) slow[i] += share * (p[i] - slow[i]);
 }
 

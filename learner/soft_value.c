@@ -5,14 +5,16 @@
 
 #include "common/batch.h"
 #include "common/fastmath.h"
+#include "common/vector.h"
 
 float soft_value_uniform_log_density(size_t A) {
     return -(float)A * 0.69314718056f;
 }
 
 /* The largest q of those whose weight is not 0; -INFINITY: there is none. */
-static float largest_q(const float *q, const float *log_q, size_t V) {
+VECTOR_INLINE float largest_q(const float *q, const float *log_q, size_t V) {
     float largest = -INFINITY;
+#pragma omp simd reduction(max : largest)
     for (size_t j = 0; j < V; j++) {
         const float q_j = log_q[j] == INFINITY ? -INFINITY : q[j];
         largest = q_j > largest ? q_j : largest;
@@ -20,8 +22,8 @@ static float largest_q(const float *q, const float *log_q, size_t V) {
     return largest;
 }
 
-void soft_value(float *v, const float *q, const float *log_q, float log_m,
-                float alpha, size_t B, size_t V) {
+VECTOR_CLONES void soft_value(float *v, const float *q, const float *log_q,
+                              float log_m, float alpha, size_t B, size_t V) {
     assert(V > 0 && alpha > 0.0f);
     for (size_t b = 0; b < B; b++) {
         const float *q_b = q + b * V, *log_q_b = log_q + b * V; // (V)
@@ -32,6 +34,7 @@ void soft_value(float *v, const float *q, const float *log_q, float log_m,
         }
         // log weights, less the largest Q: small numbers keep their digits
         float largest = -INFINITY;
+#pragma omp simd reduction(max : largest)
         for (size_t j = 0; j < V; j++) {
             const float w = (q_b[j] - top) / alpha - log_q_b[j];
             largest = w > largest ? w : largest;
@@ -39,6 +42,7 @@ void soft_value(float *v, const float *q, const float *log_q, float log_m,
         // terms are at most 1 and one of them is 1: the sum cannot overflow,
         // and its logarithm is between 0 and log V
         float sum = 0.0f;
+#pragma omp simd reduction(+ : sum)
         for (size_t j = 0; j < V; j++) {
             const float w = (q_b[j] - top) / alpha - log_q_b[j];
             sum += fastmath_exp(w - largest);

@@ -2,30 +2,32 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "common/fastmath.h"
+#include "common/vector.h"
 
 static const float min_bandwidth = 1e-3f;
 
-/* (A, M) transposed moved particles, (A, M) sums, (M) kernel; or (K, M). */
+/* (A, M) transposed moved particles, (A, M) sums, (M) kernel. */
 size_t svgd_scratch_len(struct svgd_dims n) {
-    const size_t direction = (2 * n.A + 1) * n.M, median = n.K * n.M;
-    return direction > median ? direction : median;
+    return (2 * n.A + 1) * n.M;
 }
 
 /*
  * One state's moved particles as (A, M): every inner loop below then runs
  * along i, contiguous and without a sum across it, so it becomes vector code.
  */
-static void transpose(float *to, const float *from, size_t M, size_t A) {
+VECTOR_INLINE void transpose(float *to, const float *from, size_t M, size_t A) {
     for (size_t i = 0; i < M; i++) {
         for (size_t d = 0; d < A; d++) to[d * M + i] = from[i * A + d];
     }
 }
 
-void svgd_distances(float *d2, const float *fixed, const float *moved,
-                    struct svgd_dims n, float *scratch) {
+VECTOR_CLONES void svgd_distances(float *d2, const float *fixed,
+                                  const float *moved, struct svgd_dims n,
+                                  float *scratch) {
     assert(n.B > 0 && n.K > 1 && n.M > 0 && n.A > 0);
     memset(d2, 0, sizeof(*d2) * n.B * n.K * n.M);
 
@@ -45,61 +47,50 @@ void svgd_distances(float *d2, const float *fixed, const float *moved,
     }
 }
 
-/*
- * The k-th smallest (from 0) of x (n), which is reordered: Hoare's FIND, a
- * few passes where a sort takes many. A NaN stops both scans: it cannot run
- * out of x.
- */
-static float select_smallest(float *x, ptrdiff_t n, ptrdiff_t k) {
-    ptrdiff_t low = 0, high = n - 1;
+/* How many of x (n) are at most the float whose bits these are: floats that are
+ * not negative are in the order of their bits, a NaN above all. */
+VECTOR_CLONES static size_t count_to(const float *x, size_t n, int32_t most) {
+    uint32_t count = 0;
+#pragma omp simd reduction(+ : count)
+    for (size_t i = 0; i < n; i++) {
+        int32_t bits;
+        memcpy(&bits, x + i, sizeof(bits));
+        count += bits <= most;
+    }
+    return count;
+}
+
+/* The k-th smallest (from 0) of x (n), none of them negative, by halving the
+ * range of floats: 31 passes without a branch. */
+static float select_smallest(const float *x, size_t n, size_t k) {
+    int32_t low = 0, high = INT32_MAX;
     while (low < high) {
-        const float pivot = x[k];
-        ptrdiff_t i = low, j = high;
-        do {
-            while (x[i] < pivot) i++;
-            while (x[j] > pivot) j--;
-            if (i <= j) {
-                const float kept = x[i];
-                x[i++] = x[j];
-                x[j--] = kept;
-            }
-        } while (i <= j);
-        if (j < k) low = i;
-        if (k < i) high = j;
+        const int32_t middle = low + (high - low) / 2;
+        if (count_to(x, n, middle) > k)
+            high = middle;
+        else
+            low = middle + 1;
     }
-    return x[k];
+    float smallest;
+    memcpy(&smallest, &low, sizeof(smallest));
+    return smallest;
 }
 
-/* One state's distances that count: all, or those of two particles. Returns
- * their number. */
-static size_t gather_pairs(float *to, const float *d2, struct svgd_dims n) {
-    if (!n.one_set) {
-        memcpy(to, d2, sizeof(*to) * n.K * n.M);
-        return n.K * n.M;
-    }
-    size_t pairs = 0;
-    for (size_t j = 0; j < n.K; j++) {
-        for (size_t i = 0; i < n.M; i++) {
-            if (i != j) to[pairs++] = d2[j * n.M + i];
-        }
-    }
-    return pairs;
-}
-
-void svgd_bandwidth(float *h, const float *d2, struct svgd_dims n,
-                    float *scratch) {
+void svgd_bandwidth(float *h, const float *d2, struct svgd_dims n) {
+    // one set: the particles' distances to themselves are K zeros, the smallest
+    const size_t pairs = n.K * n.M, own = n.one_set ? n.K : 0;
     for (size_t b = 0; b < n.B; b++) {
-        const size_t pairs = gather_pairs(scratch, d2 + b * n.K * n.M, n);
-        const float median = select_smallest(scratch, (ptrdiff_t)pairs,
-                                             (ptrdiff_t)((pairs - 1) / 2));
+        const float median =
+            select_smallest(d2 + b * pairs, pairs, own + (pairs - own - 1) / 2);
         h[b] = fmaxf(median / logf((float)n.K), min_bandwidth);
     }
 }
 
 /* One fixed particle's share of every D(y_i) of its state. */
-static void add_particle(float *restrict sum, const float *restrict y,
-                         const float *restrict kappa, const float *x_j,
-                         const float *g_j, float repel, size_t M, size_t A) {
+VECTOR_INLINE void add_particle(float *restrict sum, const float *restrict y,
+                                const float *restrict kappa, const float *x_j,
+                                const float *g_j, float repel, size_t M,
+                                size_t A) {
     for (size_t d = 0; d < A; d++) {
         const float x = x_j[d], g = g_j[d];
         for (size_t i = 0; i < M; i++) {
@@ -110,9 +101,10 @@ static void add_particle(float *restrict sum, const float *restrict y,
     }
 }
 
-void svgd_direction(float *D, const float *fixed, const float *moved,
-                    const float *g, const float *d2, const float *h,
-                    float alpha, struct svgd_dims n, float *scratch) {
+VECTOR_CLONES void svgd_direction(float *D, const float *fixed,
+                                  const float *moved, const float *g,
+                                  const float *d2, const float *h, float alpha,
+                                  struct svgd_dims n, float *scratch) {
     assert(n.B > 0 && n.K > 1 && n.M > 0 && n.A > 0 && alpha > 0.0f);
     float *y = scratch;             // (A, M)
     float *sum = y + n.A * n.M;     // (A, M)

@@ -33,7 +33,7 @@ struct svgd_dims {
     bool one_set;
 };
 
-/* Floats of scratch that svgd_bandwidth() and svgd_direction() need. */
+/* Floats of scratch that svgd_distances() and svgd_direction() need. */
 size_t svgd_scratch_len(struct svgd_dims n);
 
 /*
@@ -52,11 +52,9 @@ void svgd_distances(float *d2, const float *fixed, const float *moved,
  * over log K, never below 1e-3.
  *
  * h        out (B)        pre-squash units squared
- * d2           (B, K, M)
- * scratch      (svgd_scratch_len(n)), overwritten
+ * d2           (B, K, M), of one set with its diagonal, which is 0
  */
-void svgd_bandwidth(float *h, const float *d2, struct svgd_dims n,
-                    float *scratch);
+void svgd_bandwidth(float *h, const float *d2, struct svgd_dims n);
 
 /*
  * D, the ascent direction of each moved particle, h taken as constant: alpha

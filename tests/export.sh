@@ -25,21 +25,6 @@ clean_up() {
     rm -rf -- "$work"
 }
 
-give_up() { # skip or not ok, why
-    echo "$1 export${2:+: $2}"
-    [[ $1 != 'not ok' ]]
-    exit
-}
-
-quiet() { "$@" >>"$work/log" 2>&1; }
-
-install() {
-    if ! quiet python3 -m venv "$work/venv" ||
-        ! quiet "$work/venv/bin/pip" -q install "${packages[@]}"; then
-        give_up skip "no onnxruntime: $(tail -n 1 "$work/log")"
-    fi
-}
-
 small=(--no-install --warmup=200 --units=32 --value_particles=8
     --particles_fixed=4 --particles_moved=4 --minibatch=16 --progress=none
     --evaluation_episodes=5)
@@ -86,10 +71,12 @@ compare() { # run
 work=$(mktemp -d /tmp/softq-export-XXXXXX)
 trap clean_up EXIT
 trap 'exit 1' INT TERM
-export PYTHONDONTWRITEBYTECODE=1 SOFTQ_BUILD=$build
-install
-"$work/venv/bin/pip" list 2>/dev/null |
-    grep -E '^(onnx|onnxruntime|tensorboard|safetensors) ' | sed 's/^/# /'
+export SOFTQ_BUILD=$build
+# shellcheck source=tests/python.bash
+. "$root/tests/python.bash"
+python_environment "$work/venv" "${packages[@]}" ||
+    give_up skip "no onnxruntime: $(tail -n 1 "$work/log")"
+versions_in "$work/venv" onnx onnxruntime tensorboard safetensors
 kill_and_resume "$work/multigoal"
 # its motor takes [-3, 3], and it has a noise set
 train "$work/inverted-pendulum" inverted-pendulum --max_updates=300 \

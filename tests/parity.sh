@@ -14,45 +14,17 @@ set -u
 root=$(cd -- "$(dirname -- "$(readlink -f -- "$0")")/.." && pwd -P)
 # of MuJoCo 4 there is no library of the layout that our build finds
 readonly packages=('gymnasium[mujoco]==1.4.0' 'mujoco>=2.3.3,<4')
+readonly driver=tests/parity/parity_driver
 
 # shellcheck disable=SC2317 # a trap calls it
 clean_up() { rm -rf -- "$work"; }
 
-give_up() { # skip or not ok, why
-    echo "$1 parity${2:+: $2}"
-    [[ $1 != 'not ok' ]]
-    exit
-}
-
-quiet() { "$@" >>"$work/log" 2>&1; }
-
-install() {
-    if ! quiet python3 -m venv "$work/venv" ||
-        ! quiet "$work/venv/bin/pip" -q install "${packages[@]}"; then
-        give_up skip "no Gymnasium: $(tail -n 1 "$work/log")"
-    fi
-}
-
-build() {
-    wheel=$("$work/venv/bin/python" -c 'import mujoco, os
-print(os.path.dirname(mujoco.__file__))')
-    driver=$work/build/tests/parity/parity_driver
-    if ! quiet meson setup "$work/build" "$root" -Dmujoco="$wheel" ||
-        ! quiet ninja -C "$work/build" tests/parity/parity_driver; then
-        give_up 'not ok' "the build failed: $(tail -n 3 "$work/log")"
-    fi
-    ldd "$driver" | grep -qF "$wheel/libmujoco.so" ||
-        give_up 'not ok' "linked with another libmujoco: $(ldd "$driver" |
-            grep mujoco)"
-}
-
 compare() {
     # MuJoCo for Python leaves MUJOCO_LOG.TXT where it stands
     cd -- "$work" || exit 1
-    "$work/venv/bin/pip" list 2>/dev/null | grep -E '^(gymnasium|mujoco) ' |
-        sed 's/^/# /'
-    "$work/venv/bin/python" "$root/tests/parity/compare.py" "$driver" "$@" \
-        2>log
+    versions_in "$work/venv" gymnasium mujoco
+    "$work/venv/bin/python" "$root/tests/parity/compare.py" \
+        "$work/build/$driver" "$@" 2>log
     local steps=$?
     "$work/venv/bin/python" "$root/tests/parity/models.py" \
         "$root/actor/models" 2>>log
@@ -64,7 +36,9 @@ compare() {
 work=$(mktemp -d /tmp/softq-parity-XXXXXX)
 trap clean_up EXIT
 trap 'exit 1' INT TERM
-export PYTHONDONTWRITEBYTECODE=1
-install
-build
+# shellcheck source=tests/python.bash
+. "$root/tests/python.bash"
+python_environment "$work/venv" "${packages[@]}" ||
+    give_up skip "no Gymnasium: $(tail -n 1 "$work/log")"
+build_with_mujoco_of "$work/venv" "$work/build" "$driver"
 compare "$@"

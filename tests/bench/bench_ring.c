@@ -3,9 +3,14 @@
  * in minibatches of 64, and both as a share of memcpy moving as many bytes from
  * and to the same places (whole rows, from random places when sampling).
  *
- *   build/tests/bench/bench_ring [ROWS [FOLDER]]
+ *   build/tests/bench/bench_ring [--json] [ROWS [FOLDER]]
+ *
+ * --json: one object a shape, in one line each: name ("ring"), observation_dim,
+ * action_dim, rows, row_bytes, and rows a CPU second: insert, insert_new_pages,
+ * insert_memcpy, sample, sample_memcpy, open.
  */
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +89,8 @@ static void copy_rates(const struct ring *ring, struct rng *rng, size_t n,
     free(few);
 }
 
+static bool json;
+
 static void bench(const char *folder, uint32_t S, uint32_t A, uint64_t rows) {
     char path[512], why[768];
     snprintf(path, sizeof path, "%s/bench-%ld.ring", folder, (long)getpid());
@@ -109,12 +116,23 @@ static void bench(const char *folder, uint32_t S, uint32_t A, uint64_t rows) {
     double start = now();
     if (ring_open(&ring, path, &spec, NULL, why, sizeof why) != 0) die(why);
     double opened = (double)ring.present / (now() - start);
-    printf("S %u A %u, %" PRIu64 " rows of %zu bytes, M rows/s: insert %.2f "
-           "(new pages %.2f, memcpy %.1f: %.0f %%), sample %.2f (memcpy %.1f: "
-           "%.0f %%), open %.1f\n",
-           S, A, rows, ring.row_bytes, 1e-6 * again, 1e-6 * first,
-           1e-6 * copied_in, 100.0 * again / copied_in, 1e-6 * sampled,
-           1e-6 * copied_out, 100.0 * sampled / copied_out, 1e-6 * opened);
+    if (json) {
+        printf("{\"name\": \"ring\", \"observation_dim\": %u, "
+               "\"action_dim\": %u, \"rows\": %" PRIu64 ", "
+               "\"row_bytes\": %zu, \"insert\": %.6g, "
+               "\"insert_new_pages\": %.6g, \"insert_memcpy\": %.6g, "
+               "\"sample\": %.6g, \"sample_memcpy\": %.6g, \"open\": %.6g}\n",
+               S, A, rows, ring.row_bytes, again, first, copied_in, sampled,
+               copied_out, opened);
+    } else {
+        printf(
+            "S %u A %u, %" PRIu64 " rows of %zu bytes, M rows/s: insert %.2f "
+            "(new pages %.2f, memcpy %.1f: %.0f %%), sample %.2f (memcpy %.1f: "
+            "%.0f %%), open %.1f\n",
+            S, A, rows, ring.row_bytes, 1e-6 * again, 1e-6 * first,
+            1e-6 * copied_in, 100.0 * again / copied_in, 1e-6 * sampled,
+            1e-6 * copied_out, 100.0 * sampled / copied_out, 1e-6 * opened);
+    }
     ring_close(&ring);
     unlink(path);
     batch_finish(&batch);
@@ -122,6 +140,8 @@ static void bench(const char *folder, uint32_t S, uint32_t A, uint64_t rows) {
 }
 
 int main(int argc, char **argv) {
+    json = argc > 1 && strcmp(argv[1], "--json") == 0;
+    argc -= json, argv += json;
     uint64_t rows = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000000;
     const char *folder = argc > 2 ? argv[2] : "/tmp";
     bench(folder, 2, 2, rows);

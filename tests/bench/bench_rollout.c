@@ -6,13 +6,19 @@
  * the same states with the same controls, and the two take turns at being
  * first.
  *
- *   bench_rollout [SECONDS a task] [TASK ...]
+ *   bench_rollout [--json] [--wall] [SECONDS a task] [TASK ...]
  *
  * us a step of one environment; the medians over slices of a run. "times" is
  * rollout / (mj_step + rne + sgemm), "share" is mj_step / rollout. A task is
  * marked where times is above 1.05, or share below 90 % and a step takes 40 us.
+ *
+ * Times are those of the thread on a core; --wall: those of the clock.
+ * --json: one object a task, in one line each: name ("rollout"), task,
+ * environments, units, mujoco (its version), steps_per_s, bare_steps_per_s
+ * (mj_step, rne and sgemm alone), times, share, us_mj_step, us_rollout.
  */
 #include <cblas.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,9 +34,11 @@ enum { SIMULATOR, FORCES, PRODUCTS, ROLLOUT, PARTS };
 static const double slice_seconds = 0.02;
 
 /* This thread's time on a core: others may want it too. */
+static clockid_t time_is = CLOCK_THREAD_CPUTIME_ID;
+
 static double now(void) {
     struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    clock_gettime(time_is, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -173,7 +181,18 @@ static void measure(struct bench *b, struct slices *slices, double seconds) {
     }
 }
 
-static void bench_task(const char *task, double seconds) {
+static void tell_json(const char *task, const double us[PARTS], double times,
+                      double share) {
+    const double bare = us[SIMULATOR] + us[FORCES] + us[PRODUCTS];
+    printf("{\"name\": \"rollout\", \"task\": \"%s\", \"environments\": %d, "
+           "\"units\": %d, \"mujoco\": \"%s\", \"steps_per_s\": %.6g, "
+           "\"bare_steps_per_s\": %.6g, \"times\": %.4f, \"share\": %.4f, "
+           "\"us_mj_step\": %.5g, \"us_rollout\": %.5g}\n",
+           task, E, UNITS, mj_versionString(), 1e6 / us[ROLLOUT], 1e6 / bare,
+           times, share, us[SIMULATOR], us[ROLLOUT]);
+}
+
+static void bench_task(const char *task, double seconds, bool json) {
     static struct slices slices;
     struct bench b = {0};
     start(&b, task);
@@ -184,20 +203,30 @@ static void bench_task(const char *task, double seconds) {
     const double times = median(slices.times, slices.n);
     const double share = median(slices.share, slices.n);
     const bool slow = times > 1.05 || (us[ROLLOUT] >= 40.0 && share < 0.9);
-    printf("%-24s %8.2f %6.2f %6.2f %8.2f %6.3f %5.1f %% %8.0f%s\n", task,
-           us[SIMULATOR], us[FORCES], us[PRODUCTS], us[ROLLOUT], times,
-           100.0 * share, 1e6 / us[ROLLOUT], slow ? "  SLOW" : "");
+    if (json) {
+        tell_json(task, us, times, share);
+    } else {
+        printf("%-24s %8.2f %6.2f %6.2f %8.2f %6.3f %5.1f %% %8.0f%s\n", task,
+               us[SIMULATOR], us[FORCES], us[PRODUCTS], us[ROLLOUT], times,
+               100.0 * share, 1e6 / us[ROLLOUT], slow ? "  SLOW" : "");
+    }
     fflush(stdout);
     finish(&b);
 }
 
 int main(int argc, char **argv) {
+    const bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
+    argc -= json, argv += json;
+    const bool wall = argc > 1 && strcmp(argv[1], "--wall") == 0;
+    argc -= wall, argv += wall;
+    if (wall) time_is = CLOCK_MONOTONIC;
     const double seconds = argc > 1 ? atof(argv[1]) : 3.0;
     mlp_blas_setup();
-    printf("%-24s %8s %6s %6s %8s %6s %7s %8s\n", "us a step", "mj_step", "rne",
-           "sgemm", "rollout", "times", "share", "steps/s");
+    if (!json)
+        printf("%-24s %8s %6s %6s %8s %6s %7s %8s\n", "us a step", "mj_step",
+               "rne", "sgemm", "rollout", "times", "share", "steps/s");
     if (argc > 2) {
-        for (int i = 2; i < argc; i++) bench_task(argv[i], seconds);
+        for (int i = 2; i < argc; i++) bench_task(argv[i], seconds, json);
         return 0;
     }
     static const char *const tasks[] = {"swimmer",
@@ -215,6 +244,6 @@ int main(int argc, char **argv) {
                                         "quadruped-empty",
                                         "quadruped-maze"};
     for (size_t i = 0; i < sizeof(tasks) / sizeof(*tasks); i++)
-        bench_task(tasks[i], seconds);
+        bench_task(tasks[i], seconds, json);
     return 0;
 }

@@ -5,10 +5,18 @@
  * 64 rows at a given rate. Beside it what ZeroMQ alone carries: the same bytes
  * from the same senders, received, answered and thrown away.
  *
- *   build/tests/bench/bench_shard [--curve] [SECONDS [MINIBATCHES_A_SECOND
- *                                 [FOLDER...]]]
+ *   build/tests/bench/bench_shard [--curve] [--sample] [--json] [--port=P]
+ *                       [SECONDS [MINIBATCHES_A_SECOND [FOLDER...]]]
  *
  * --curve: all of it, ZeroMQ alone too, with keys.
+ * --sample: a ring that took rows for a second only serves, always 64
+ * minibatches unanswered; ZeroMQ alone answers as many with the same bytes.
+ * --port: first of those used (5640); P to P + 10.
+ * --json: one object a FOLDER, in one line each: name ("shard"), kind (insert,
+ * both, sample), curve, folder, rows_per_s (stored; of sample: served),
+ * zeromq_rows_per_s, minibatches_per_s, insert_ms_p50, insert_ms_p99,
+ * sample_ms_p50, sample_ms_p99 (0 where there are none; of sample, the
+ * inserts are those that filled the ring).
  *
  * FOLDER: where the ring lies, for one run each; /tmp and /dev/shm if none is
  * given. Seconds above 10 include an msync.
@@ -36,6 +44,7 @@
 #include "proto/keys.h"
 #include "proto/lifecycle.h"
 #include "proto/link.h"
+#include "tests/bench/zeromq_alone.h"
 
 enum {
     S = 28,
@@ -43,7 +52,10 @@ enum {
     ROWS = 256,
     WINDOW = 16,
     SENDERS = 2,
+    ROW_BYTES = (2 * S + A + 1) * 4 + 9,
     MINIBATCH = 64,
+    MOST_ASKED = 64,
+    FILL_SECONDS = 1,
     RUN = 77,
     CAPACITY = 1000000,
     MOST_SECONDS = 600
@@ -57,6 +69,8 @@ struct sent {
 };
 
 static struct keys keys; /* one pair for all; of no folder: without keys */
+static bool only_sample, json;
+static int first_port = 5640;
 
 static double clock_s(void) {
     return 1e-9 * (double)uv_hrtime();
@@ -202,6 +216,20 @@ static void welcome(struct learner *l) {
                                 .topology = {.version = 1, .spec = {S, A}}}});
 }
 
+/* As many as are due. */
+static void ask(struct learner *l) {
+    if (!l->listed) return;
+    const double due = l->rate * (clock_s() - l->asking_since);
+    while ((double)l->asked < due && l->asked - l->answered < MOST_ASKED) {
+        l->asked_us[l->asked % 4096] = uv_hrtime() / 1000;
+        to_shard(l,
+                 &(struct wire_message){.type = WIRE_SAMPLE,
+                                        .sample = {.id = l->asked++,
+                                                   .n = MINIBATCH,
+                                                   .store_until = UINT64_MAX}});
+    }
+}
+
 static void on_message(struct link_server *server,
                        const struct link_route *from,
                        const struct wire_message *message) {
@@ -224,37 +252,32 @@ static void on_message(struct link_server *server,
         histogram_add(&l->samples,
                       uv_hrtime() / 1000 -
                           l->asked_us[message->minibatch.id % 4096]);
+        if (only_sample) ask(l);
         break;
     default:
         break;
     }
 }
 
-/* As many as are due, at most 64 unanswered. */
+static void on_filled(uv_timer_t *timer) {
+    uv_stop(timer->loop);
+}
+
 static void on_turn(uv_timer_t *timer) {
-    struct learner *l = timer->data;
-    if (!l->listed) return;
-    const double due = l->rate * (clock_s() - l->asking_since);
-    while ((double)l->asked < due && l->asked - l->answered < 64) {
-        l->asked_us[l->asked % 4096] = uv_hrtime() / 1000;
-        to_shard(l,
-                 &(struct wire_message){.type = WIRE_SAMPLE,
-                                        .sample = {.id = l->asked++,
-                                                   .n = MINIBATCH,
-                                                   .store_until = UINT64_MAX}});
-    }
+    ask(timer->data);
 }
 
 static pid_t start_shard(const char *program, const char *join,
                          const char *folder) {
     pid_t pid = fork();
     if (pid != 0) return pid;
-    char join_option[600], run[600], with[600];
+    char join_option[600], run[600], with[600], port[32];
+    snprintf(port, sizeof port, "--port=%d", first_port);
     snprintf(join_option, sizeof join_option, "--join=%s", join);
     snprintf(run, sizeof run, "--run_dir=%s", folder);
     snprintf(with, sizeof with, "--keys=%s", keys.folder);
-    execl(program, program, join_option, run, with, "--transport=tcp",
-          "--port=5640", "--log_level=warn", (char *)NULL);
+    execl(program, program, join_option, run, with, "--transport=tcp", port,
+          "--log_level=warn", (char *)NULL);
     die(program);
     return -1;
 }
@@ -280,69 +303,25 @@ static void start_learner(struct learner *l, void *zmq, double rate) {
         die("learner");
 }
 
-/* ---- ZeroMQ alone ---- */
-
-static pid_t start_sink(int port) {
-    pid_t pid = fork();
-    if (pid != 0) return pid;
-    void *sock = zmq_socket(zmq_ctx_new(), ZMQ_ROUTER);
-    char address[64];
-    snprintf(address, sizeof address, "tcp://127.0.0.1:%d", port);
-    if (keys.folder[0] != '\0') keys_serve(&keys, sock);
-    if (zmq_bind(sock, address) != 0) die(address);
-    for (;;) {
-        zmq_msg_t id, message;
-        zmq_msg_init(&id);
-        zmq_msg_init(&message);
-        zmq_msg_recv(&id, sock, 0);
-        zmq_msg_recv(&message, sock, 0);
-        zmq_msg_close(&message);
-        zmq_msg_send(&id, sock, ZMQ_SNDMORE);
-        zmq_send(sock, "yes", 3, 0);
-    }
-}
-
-static pid_t start_source(int port, double seconds, struct sent *sent) {
-    pid_t pid = fork();
-    if (pid != 0) return pid;
-    void *sock = zmq_socket(zmq_ctx_new(), ZMQ_DEALER);
-    static char bytes[ROWS * ((2 * S + A + 1) * 4 + 9)];
-    char address[64], answer[8];
-    snprintf(address, sizeof address, "tcp://127.0.0.1:%d", port);
-    if (keys.folder[0] != '\0') keys_connect(&keys, sock, keys.public);
-    if (zmq_connect(sock, address) != 0) die(address);
-    const double end = clock_s() + seconds;
-    for (int i = 0; i < WINDOW; i++) zmq_send(sock, bytes, sizeof bytes, 0);
-    while (clock_s() < end) {
-        zmq_recv(sock, answer, sizeof answer, 0);
-        sent->rows += ROWS;
-        zmq_send(sock, bytes, sizeof bytes, 0);
-    }
-    sent->cpu = own_cpu();
-    _exit(0);
-}
-
-/* Rows a second. */
-static double bench_plain(struct sent *sent, double seconds) {
-    memset(sent, 0, SENDERS * sizeof *sent);
-    const int port = 5641;
-    pid_t sink = start_sink(port), sources[SENDERS];
-    for (size_t i = 0; i < SENDERS; i++)
-        sources[i] = start_source(port, seconds, &sent[i]);
-    double rows = 0, cpu = 0;
-    for (size_t i = 0; i < SENDERS; i++) {
-        await(sources[i]);
-        rows += (double)sent[i].rows;
-        cpu += sent[i].cpu;
-    }
-    kill(sink, SIGKILL);
-    const double sink_cpu = await(sink);
-    printf(
-        "ZeroMQ alone%s: %.2f M rows/s; CPU s a million rows: receiver %.2f, "
-        "senders %.2f\n",
-        keys.folder[0] != '\0' ? " with CURVE" : "", 1e-6 * rows / seconds,
-        1e6 * sink_cpu / rows, 1e6 * cpu / rows);
-    return rows / seconds;
+/* Rows a second that ZeroMQ carries, as many bytes each. */
+static double bench_plain(double seconds) {
+    const struct zeromq_alone what = {
+        .port = first_port + 1,
+        .keys = &keys,
+        .clients = only_sample ? 1 : SENDERS,
+        .window = only_sample ? MOST_ASKED : WINDOW,
+        .request = only_sample ? 16 : ROWS * ROW_BYTES,
+        .answer = only_sample ? MINIBATCH * ROW_BYTES : 16,
+        .seconds = seconds};
+    const struct zeromq_alone_result r = zeromq_alone(&what);
+    const double rows = r.answers_per_s * (only_sample ? MINIBATCH : ROWS);
+    if (json) return rows;
+    const double millions = 1e-6 * rows * seconds;
+    printf("ZeroMQ alone%s: %.2f M rows/s; CPU s a million rows: server %.2f, "
+           "clients %.2f\n",
+           keys.folder[0] != '\0' ? " with CURVE" : "", 1e-6 * rows,
+           r.server_cpu / millions, r.clients_cpu / millions);
+    return rows;
 }
 
 /* ---- the shard ---- */
@@ -361,6 +340,15 @@ static uint64_t worst_second(const struct sent *sent, size_t seconds) {
 
 static void report(const char *folder, const struct sent *sent, double seconds,
                    double shard_cpu, const struct learner *l, double plain) {
+    if (only_sample) {
+        const double rows = MINIBATCH * (double)l->answered / seconds;
+        printf("%s: %.2f M rows/s sampled, %.0f %% of ZeroMQ alone; sample p50 "
+               "%.2f ms, p99.9 %.2f\n",
+               folder, 1e-6 * rows, 100.0 * rows / plain,
+               1e-3 * (double)histogram_quantile(&l->samples, 0.5),
+               1e-3 * (double)histogram_quantile(&l->samples, 0.999));
+        return;
+    }
     struct histogram all = sent[0].all;
     histogram_merge(&all, &sent[1].all);
     const double rows = (double)(sent[0].rows + sent[1].rows);
@@ -379,6 +367,33 @@ static void report(const char *folder, const struct sent *sent, double seconds,
            1e-3 * (double)worst_second(sent, (size_t)seconds),
            1e-3 * (double)histogram_quantile(&l->samples, 0.5),
            1e-3 * (double)histogram_quantile(&l->samples, 0.999));
+}
+
+static double ms_of(const struct histogram *h, double share) {
+    return h->n > 0 ? 1e-3 * (double)histogram_quantile(h, share) : 0.0;
+}
+
+static void report_json(const char *folder, const struct sent *sent,
+                        double seconds, double shard_cpu,
+                        const struct learner *l, double plain) {
+    (void)shard_cpu;
+    struct histogram all = sent[0].all;
+    histogram_merge(&all, &sent[1].all);
+    const double samples = (double)l->answered / seconds;
+    const double rows = only_sample
+                            ? MINIBATCH * samples
+                            : (double)(sent[0].rows + sent[1].rows) / seconds;
+    printf("{\"name\": \"shard\", \"kind\": \"%s\", \"curve\": %s, "
+           "\"folder\": \"%s\", \"rows_per_s\": %.6g, "
+           "\"zeromq_rows_per_s\": %.6g, \"minibatches_per_s\": %.6g, "
+           "\"insert_ms_p50\": %.4g, \"insert_ms_p99\": %.4g, "
+           "\"sample_ms_p50\": %.4g, \"sample_ms_p99\": %.4g}\n",
+           only_sample       ? "sample"
+           : l->answered > 0 ? "both"
+                             : "insert",
+           keys.folder[0] != '\0' ? "true" : "false", folder, rows, plain,
+           samples, ms_of(&all, 0.5), ms_of(&all, 0.99),
+           ms_of(&l->samples, 0.5), ms_of(&l->samples, 0.99));
 }
 
 static void remove_folder(const char *folder) {
@@ -403,7 +418,12 @@ static void bench_shard(const char *program, const char *where,
 
     pid_t senders[SENDERS];
     for (size_t i = 0; i < SENDERS; i++)
-        senders[i] = start_sender(l.endpoint, seconds, i, &sent[i]);
+        senders[i] = start_sender(
+            l.endpoint, only_sample ? FILL_SECONDS : seconds, i, &sent[i]);
+    if (only_sample) {
+        uv_timer_start(&l.end, on_filled, 1200 * FILL_SECONDS, 0);
+        uv_run(&l.loop, UV_RUN_DEFAULT);
+    }
     l.asking_since = clock_s();
     if (rate > 0) uv_timer_start(&l.turn, on_turn, 1, 1);
     uv_timer_start(&l.end, on_end, (uint64_t)(1e3 * seconds), 0);
@@ -411,7 +431,7 @@ static void bench_shard(const char *program, const char *where,
     for (size_t i = 0; i < SENDERS; i++) await(senders[i]);
     kill(shard, SIGTERM);
     const double shard_cpu = await(shard);
-    report(where, sent, seconds, shard_cpu, &l, plain);
+    (json ? report_json : report)(where, sent, seconds, shard_cpu, &l, plain);
 
     link_server_finish(&l.server, 0);
     guard_finish(&l.guard);
@@ -433,12 +453,28 @@ static void make_keys(void) {
     if (keys_load(&keys, folder) != 0) die(folder);
 }
 
+static double given(int argc, char **argv, int i, double otherwise) {
+    return argc > i ? atof(argv[i]) : otherwise;
+}
+
 int main(int argc, char **argv) {
-    const bool curve = argc > 1 && strcmp(argv[1], "--curve") == 0;
     const char *self = argv[0];
-    argc -= curve, argv += curve;
-    const double seconds = argc > 1 ? atof(argv[1]) : 15;
-    const double rate = argc > 2 ? atof(argv[2]) : 2000;
+    bool curve = false;
+    for (; argc > 1 && argv[1][0] == '-'; argc--, argv++) {
+        const char *option = argv[1];
+        if (strcmp(option, "--curve") == 0) {
+            curve = true;
+        } else if (strcmp(option, "--sample") == 0) {
+            only_sample = true;
+        } else if (strcmp(option, "--json") == 0) {
+            json = true;
+        } else if (sscanf(option, "--port=%d", &first_port) != 1) {
+            fprintf(stderr, "bench_shard: what is %s?\n", option);
+            return 2;
+        }
+    }
+    const double seconds = given(argc, argv, 1, 15);
+    const double rate = only_sample ? 1e9 : given(argc, argv, 2, 2000);
     static char *folders[] = {"/tmp", "/dev/shm", NULL};
     char **folder = argc > 3 ? argv + 3 : folders;
     if (!(seconds >= 1 && seconds < MOST_SECONDS)) {
@@ -455,7 +491,7 @@ int main(int argc, char **argv) {
     if (sent == MAP_FAILED) die("memory");
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (curve) make_keys();
-    const double plain = bench_plain(sent, seconds < 5 ? seconds : 5);
+    const double plain = bench_plain(seconds < 5 ? seconds : 5);
     for (; *folder != NULL; folder++)
         bench_shard(program, *folder, sent, seconds, rate, plain);
     if (curve) remove_folder(keys.folder);

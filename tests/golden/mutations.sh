@@ -70,7 +70,7 @@ mutate a_missing_log_k_is_noticed learner/svgd.c \
 mutate a_missing_squash_term_is_noticed common/policy.c \
     's/ - 2.0f \* alpha \* t;/ + 0.0f * alpha;/'
 mutate a_mean_for_the_median_is_noticed learner/svgd.c \
-    's|^    return x\[k\];|    for (low = 1; low < n; low++) x[0] += x[low];\n    return x[0] / (float)n;|'
+    's|^    return smallest;|    smallest = 0;\n    for (size_t i = 0; i < n; i++) smallest += x[i];\n    return smallest / (float)n;|'
 mutate adam_without_bias_correction_is_noticed learner/adam.c \
     's|(float)(1.0 / (1.0 - pow(.*, (double)step)))|1.0f|'
 mutate a_truncation_taken_for_an_end_is_noticed learner/soft_value.c \

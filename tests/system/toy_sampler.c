@@ -102,7 +102,7 @@ static void step_once(struct workshop *w, uint64_t step) {
         mlp_forward(&w->shape, w->y, w->phi, w->s, w->xi, B, M, 0, &w->work);
     }
     svgd_distances(w->d2, w->x, w->y, w->dims, w->scratch);
-    svgd_bandwidth(w->h, w->d2, w->dims, w->scratch);
+    svgd_bandwidth(w->h, w->d2, w->dims);
     svgd_direction(w->D, w->x, w->y, w->g, w->d2, w->h, o->alpha, w->dims,
                    w->scratch);
     for (size_t i = 0; i < B * M * A; i++) w->D[i] /= -(float)(B * M);

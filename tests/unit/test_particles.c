@@ -208,7 +208,7 @@ static void check_direction(const char *options) {
     assert_true(svgd_scratch_len(dims) <= 256);
     test_fill_nan(D, MOVED_A);
     svgd_distances(d2, from, to, dims, scratch);
-    svgd_bandwidth(h, d2, dims, scratch);
+    svgd_bandwidth(h, d2, dims);
     svgd_direction(D, from, to, at->g, d2, h, 0.5f, dims, scratch);
     for (size_t i = 0; i < ROWS * alg->M * A; i++) {
         const float a = tanhf(at->moved_u[i]);

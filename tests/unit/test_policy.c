@@ -18,6 +18,30 @@ static void fast_exp_is_accurate(void **state) {
     assert_true(isfinite(fastmath_exp(1e30f)));
 }
 
+/* log within 2e-7 of the larger of 1 and itself, over all normal floats. */
+static void fast_log_is_accurate(void **state) {
+    (void)state;
+    for (float x = 1.2e-38f; x < 3e38f; x *= 1.00013f) {
+        const double exact = log((double)x);
+        const double off = fabs((double)fastmath_log(x) - exact);
+        if (off > 2e-7 * fmax(1.0, fabs(exact))) fail_msg("log(%g)", (double)x);
+    }
+    assert_close(fastmath_log(1.0f), 0.0f, 0.0f);
+}
+
+/* Sine and cosine of a turn's parts within 2e-7, quarters too. */
+static void fast_turn_is_accurate(void **state) {
+    (void)state;
+    for (int i = 0; i <= 1 << 20; i++) {
+        const float x = (float)i * 0x1p-20f;
+        const double angle = 6.283185307179586 * (double)x;
+        float sine = NAN, cosine = NAN;
+        fastmath_turn(x, &sine, &cosine);
+        assert_close(sine, (float)sin(angle), 2e-7f);
+        assert_close(cosine, (float)cos(angle), 2e-7f);
+    }
+}
+
 /* tanh within 2e-7 absolute; odd; exactly 1 far out. */
 static void fast_tanh_is_accurate(void **state) {
     (void)state;
@@ -257,6 +281,8 @@ static void densities_by_hand(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fast_exp_is_accurate),
+        cmocka_unit_test(fast_log_is_accurate),
+        cmocka_unit_test(fast_turn_is_accurate),
         cmocka_unit_test(fast_tanh_is_accurate),
         cmocka_unit_test(action_is_the_squashed_network),
         cmocka_unit_test(log_squash_is_stable),

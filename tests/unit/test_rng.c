@@ -119,6 +119,41 @@ static void normals_have_their_moments(void **state) {
     assert_close((float)neighbours, 0.0f, 0.015f);
 }
 
+/* Box-Muller in double on the blocks' words, for any number of values; the
+ * counter goes on behind the last block. */
+static void normals_are_those_of_the_blocks(void **state) {
+    (void)state;
+    enum { MOST = 150 };
+    for (size_t n = 1; n < MOST; n++) {
+        struct rng rng;
+        float x[MOST];
+        test_fill_nan(x, MOST);
+        rng_init(&rng, 3, RNG_TEST, 0, 0, n);
+        rng.counter = 0xfffffff0u; // a carry into its high word
+        const uint64_t first = rng.counter;
+        rng_fill_normal(&rng, x, n);
+        assert_int_equal(rng.counter - first, (n + 3) / 4);
+        for (size_t i = 0; i < n; i++) {
+            const uint64_t at = first + i / 4;
+            const uint32_t counter[4] = {(uint32_t)at, (uint32_t)(at >> 32),
+                                         (uint32_t)rng.stream,
+                                         (uint32_t)(rng.stream >> 32)};
+            const uint32_t key[2] = {(uint32_t)rng.key,
+                                     (uint32_t)(rng.key >> 32)};
+            uint32_t block[4];
+            rng_philox(block, counter, key);
+            const uint32_t *pair = block + i % 4 / 2 * 2;
+            const double u = ((pair[0] >> 8) + 1.0) * 0x1p-24;
+            const double angle =
+                6.283185307179586 * (double)(pair[1] >> 8) * 0x1p-24;
+            const double radius = sqrt(-2.0 * log(u));
+            const double exact = radius * (i % 2 ? sin(angle) : cos(angle));
+            assert_close(x[i], (float)exact, 2e-6f);
+        }
+        assert_true(isnan(x[n]));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(philox_matches_its_published_vectors),
@@ -126,6 +161,7 @@ int main(void) {
         cmocka_unit_test(a_saved_counter_resumes),
         cmocka_unit_test(below_is_uniform),
         cmocka_unit_test(uniforms_have_their_moments),
+        cmocka_unit_test(normals_are_those_of_the_blocks),
         cmocka_unit_test(normals_have_their_moments),
     };
     return cmocka_run_group_tests_name("rng", tests, NULL, NULL);

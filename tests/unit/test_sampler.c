@@ -289,8 +289,8 @@ static void correlated_quadratic_q_gives_its_normal_law(void **state) {
 /* Quadratic Q in eight: variances and 28 correlations at most 0.08. */
 static void quadratic_q_gives_its_normal_law_in_8_d(void **state) {
     (void)state;
-    check_normal(8, separable_q, 0.0f, TWO_SETS, 6000);
-    check_normal(8, separable_q, 0.0f, ONE_SET, 6000);
+    check_normal(8, separable_q, 0.0f, TWO_SETS, 9000);
+    check_normal(8, separable_q, 0.0f, ONE_SET, 9000);
 }
 
 /*

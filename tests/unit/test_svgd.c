@@ -63,12 +63,12 @@ static void direction_is_translation_invariant(void **state) {
     test_fill_normal(y, MOVED, 5);
 
     svgd_distances(d2, x, y, dims, scratch);
-    svgd_bandwidth(h, d2, dims, scratch);
+    svgd_bandwidth(h, d2, dims);
     svgd_direction(here, x, y, g, d2, h, 0.5f, dims, scratch);
     for (size_t i = 0; i < FIXED; i++) x[i] += 2.0f;
     for (size_t i = 0; i < MOVED; i++) y[i] += 2.0f;
     svgd_distances(d2, x, y, dims, scratch);
-    svgd_bandwidth(h, d2, dims, scratch);
+    svgd_bandwidth(h, d2, dims);
     svgd_direction(there, x, y, g, d2, h, 0.5f, dims, scratch);
 
     for (size_t i = 0; i < MOVED; i++) assert_close(here[i], there[i], 1e-4f);
@@ -93,7 +93,7 @@ static void bandwidth_matches_hand_computation(void **state) {
     const float x[] = {0.0f, 3.0f, -2.0f, 5.0f}, y[] = {1.0f};
     float h = NAN, d2[4], scratch[4];
     svgd_distances(d2, x, y, n, scratch);
-    svgd_bandwidth(&h, d2, n, scratch);
+    svgd_bandwidth(&h, d2, n);
     assert_close(h, 4.0f / logf(4.0f), 1e-6f);
 }
 
@@ -106,7 +106,7 @@ static int compare_floats(const void *x, const void *y) {
 static void bandwidth_is_the_sorted_median(void **state) {
     (void)state;
     enum { MOST = 16 };
-    float d2[MOST * MOST], scratch[MOST * MOST];
+    float d2[MOST * MOST];
     for (size_t round = 0; round < 3000; round++) {
         const struct svgd_dims n = {
             .B = 1, .K = 2 + round % 15, .M = 1 + round / 15 % 16, .A = 1};
@@ -118,7 +118,7 @@ static void bandwidth_is_the_sorted_median(void **state) {
             if (round % 3 == 1) d2[p] = floorf(4.0f * d2[p]) + 1.0f;
             if (round % 3 == 2) d2[p] = (float)p + 1.0f;
         }
-        svgd_bandwidth(&h, d2, n, scratch);
+        svgd_bandwidth(&h, d2, n);
         qsort(d2, pairs, sizeof(*d2), compare_floats);
         const float median = d2[(pairs - 1) / 2];
         assert_close(h, fmaxf(median / logf((float)n.K), 1e-3f), 1e-6f * h);
@@ -130,19 +130,19 @@ static void bandwidth_has_a_floor(void **state) {
     (void)state;
     float x[FIXED] = {0}, y[MOVED] = {0}, d2[PAIRS], h[B], scratch[SCRATCH];
     svgd_distances(d2, x, y, dims, scratch);
-    svgd_bandwidth(h, d2, dims, scratch);
+    svgd_bandwidth(h, d2, dims);
     for (size_t b = 0; b < B; b++) assert_close(h[b], 1e-3f, 1e-9f);
 }
 
 /* NaN distances give some answer: no loop without end, no wild read. */
 static void bandwidth_survives_nan(void **state) {
     (void)state;
-    float d2[PAIRS], h[B], scratch[SCRATCH];
+    float d2[PAIRS], h[B];
     test_fill_nan(d2, PAIRS);
-    svgd_bandwidth(h, d2, dims, scratch);
+    svgd_bandwidth(h, d2, dims);
     test_fill_normal(d2, PAIRS, 1);
     for (size_t p = 0; p < PAIRS; p += 3) d2[p] = NAN;
-    svgd_bandwidth(h, d2, dims, scratch);
+    svgd_bandwidth(h, d2, dims);
 }
 
 /* The two-set formula in double with j = i left out, one state. D out (K, A).
@@ -209,7 +209,7 @@ static void one_set_has_a_median_without_zeros(void **state) {
     assert_true(svgd_scratch_len(n) <= 16);
     test_fill_nan(scratch, 16);
     svgd_distances(d2, x, x, n, scratch);
-    svgd_bandwidth(&h, d2, n, scratch);
+    svgd_bandwidth(&h, d2, n);
     assert_close(h, 9.0f / logf(4.0f), 1e-5f);
 }
 
@@ -222,7 +222,7 @@ static void a_set_of_two_by_hand(void **state) {
     const float x[] = {0.0f, 1.0f}, g[] = {3.0f, -1.0f};
     float h = NAN, d2[4], D[2] = {NAN, NAN}, scratch[8];
     svgd_distances(d2, x, x, n, scratch);
-    svgd_bandwidth(&h, d2, n, scratch);
+    svgd_bandwidth(&h, d2, n);
     assert_close(h, 1.0f / logf(2.0f), 1e-6f);
     svgd_direction(D, x, x, g, d2, &h, 0.5f, n, scratch);
     // kappa = exp(-log 2) = 1/2, 2 alpha / h = log 2

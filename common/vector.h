@@ -1,0 +1,37 @@
+#ifndef COMMON_VECTOR_H
+#define COMMON_VECTOR_H
+
+#include <stddef.h>
+#include <string.h>
+
+/*
+ * Loops over arrays for the machine at hand: a function marked VECTOR_CLONES is
+ * compiled for AVX-512, for AVX2 and for any x86-64, and the dynamic linker
+ * takes the best that the processor has. It adds in another order and with
+ * other roundings (fused multiply-add) on each, always the same on one. Other
+ * architectures, 64-bit Arm with its vectors among them, have one version.
+ *
+ * What such a function calls must be inlined, or it is not of its kind:
+ * VECTOR_INLINE. A sum across an array wants `#pragma omp simd reduction`
+ * (-fopenmp-simd) or a file that may add in another order: nothing else lets
+ * the compiler add in lanes.
+ */
+#if defined(__x86_64__)
+#define VECTOR_CLONES \
+    __attribute__((   \
+        target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define VECTOR_CLONES
+#endif
+#define VECTOR_INLINE static inline __attribute__((always_inline))
+
+/* Rows that vector code goes over are padded to whole vectors; a loop up to
+ * VECTOR_WHOLE(padded) has no rest. */
+enum { VECTOR_LANES = 16 };
+#define VECTOR_WHOLE(n) ((n) & ~(size_t)(VECTOR_LANES - 1))
+
+VECTOR_INLINE size_t vector_padded(size_t n) {
+    return VECTOR_WHOLE(n + VECTOR_LANES - 1);
+}
+
+#endif
