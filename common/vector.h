@@ -9,14 +9,15 @@
  * compiled for AVX-512, for AVX2 and for any x86-64, and the dynamic linker
  * takes the best that the processor has. It adds in another order and with
  * other roundings (fused multiply-add) on each, always the same on one. Other
- * architectures, 64-bit Arm with its vectors among them, have one version.
+ * architectures, 64-bit Arm with its vectors among them, have one version, and so
+ * has clang's code, whose clones (14) another file does not find by their name.
  *
  * What such a function calls must be inlined, or it is not of its kind:
  * VECTOR_INLINE. A sum across an array wants `#pragma omp simd reduction`
  * (-fopenmp-simd) or a file that may add in another order: nothing else lets
  * the compiler add in lanes.
  */
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(__clang__)
 #define VECTOR_CLONES \
     __attribute__((   \
         target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
