@@ -221,9 +221,9 @@ part_actor() {
     rollout=$build/tests/bench/bench_rollout
     if [[ -z $no_peers ]]; then
         say 'actor: builds with the MuJoCo of the peers'
-        build_with_mujoco_of "$peers/python" "$peers/build" \
+        build_with_mujoco_of "$peers/python" "$work/mujoco" \
             tests/bench/bench_rollout
-        rollout=$peers/build/tests/bench/bench_rollout
+        rollout=$work/mujoco/tests/bench/bench_rollout
     fi
     [[ -z $quick ]] || tasks=(half-cheetah)
     for task in "${tasks[@]}"; do
