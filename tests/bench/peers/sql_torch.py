@@ -3,7 +3,7 @@
     sql_torch.py [--threads=N] [--compile=1] [--name=value ...]
 
 Takes turns (turns.py). The gradients are written out, as ours are: autograd
-would keep and fill more than these equations need (1.1 to 1.2 times the time).
+would keep and fill more than these equations need.
 The first layer's state half is computed once a state; Q's slopes leave out the
 parameters' gradients; Adam is the fused one, over one flat vector.
 
