@@ -389,6 +389,13 @@ static void read_options(struct setting *set, int argc, char **argv) {
             set->json = true;
             continue;
         }
+        if (strcmp(argv[i], "--help") == 0) {
+            puts("bench_update [--json] [--rounds=N] [--observation_dim=S] "
+                 "[--action_dim=A] [--name=value ...]\n"
+                 "One update's speed beside sgemm's. --name=value: options of "
+                 "the learner (softq-learner --help).");
+            exit(0);
+        }
         if (sscanf(argv[i], "--%63[^=]=%63s", name, value) == 2 &&
             (own_option(set, name, strtoul(value, NULL, 10)) ||
              config_set(&set->config, name, value, why, sizeof(why)) == 0)) {
