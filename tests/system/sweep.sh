@@ -22,8 +22,9 @@ rows_of_summary() {
 
 it_stops_with_nothing_left() {
     local status early
+    # of seconds each: actors tell of their episodes every half second
     env --default-signal=INT "$sweep" multigoal --seeds=1-2 --vary=alpha=5,20 \
-        --folder="$folder" "${small[@]/--max_updates=0/--max_updates=300}" \
+        --folder="$folder" "${small[@]/--max_updates=0/--max_updates=15000}" \
         >"$work/out" 2>"$work/err" </dev/null &
     launcher=$!
     within 60 at_least_ended 1
