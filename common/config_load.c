@@ -110,7 +110,7 @@ static char *describe(const struct config_option *option) {
     return len < 0 ? NULL : text;
 }
 
-static const char *placeholder(const struct config_option *option) {
+static const char *value_name(const struct config_option *option) {
     static const char *const names[] = {
         [CONFIG_BOOL] = "BOOL", [CONFIG_U64] = "COUNT", [CONFIG_INT] = "NUMBER",
         [CONFIG_REAL] = "REAL", [CONFIG_TEXT] = "TEXT", [CONFIG_ENUM] = "WORD",
@@ -152,7 +152,7 @@ static struct argp_option *make_options(enum config_program program) {
         list[n++] = (struct argp_option){
             .name = option->name,
             .key = FIRST_KEY + (int)i,
-            .arg = placeholder(option),
+            .arg = value_name(option),
             .flags = optional | (shown ? 0 : OPTION_HIDDEN),
             .doc = describe(option),
             .group = (int)option->group + 1,
@@ -195,7 +195,7 @@ static void print_options(enum config_program program) {
         if (!in_help(option, program)) continue;
         config_table_range(option, range, sizeof(range));
         printf("%s\t%s\t%s\t%s\t%s\t%s\t%s\n", option->name,
-               placeholder(option), range,
+               value_name(option), range,
                option->unit != NULL ? option->unit : "", option->fallback,
                config_table_headings[option->group], option->help);
     }

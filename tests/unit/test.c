@@ -1,5 +1,8 @@
 #include "tests/unit/test.h"
 
+#include <stdio.h>
+#include <string.h>
+
 void test_assert_close(float actual, float expected, float tol,
                        const char *text, const char *file, int line) {
     if (!(fabsf(actual - expected) <= tol)) { // also fails on NaN
@@ -23,4 +26,17 @@ void test_fill_normal(float *x, size_t n, uint64_t seed) {
 
 void test_fill_nan(float *x, size_t n) {
     for (size_t i = 0; i < n; i++) x[i] = NAN;
+}
+
+const char *test_line(const char *path, int number) {
+    static char text[512];
+    FILE *in = fopen(path, "r");
+    assert_non_null(in);
+    for (int i = 0; i <= number; i++) {
+        text[0] = '\0';
+        if (fgets(text, sizeof(text), in) == NULL) break;
+    }
+    fclose(in);
+    text[strcspn(text, "\n")] = '\0';
+    return text;
 }

@@ -73,18 +73,9 @@ static bool tell(struct registry_peer *peer, uint64_t played) {
     return evaluations_told(&evaluations, peer, &found, 1e9);
 }
 
-/* Line number `number` of the file, its newline cut; "" past its end. */
+/* Of the file. */
 static const char *line(int number) {
-    static char text[512];
-    FILE *in = fopen(path, "r");
-    assert_non_null(in);
-    for (int i = 0; i <= number; i++) {
-        text[0] = '\0';
-        if (fgets(text, sizeof(text), in) == NULL) break;
-    }
-    fclose(in);
-    text[strcspn(text, "\n")] = '\0';
-    return text;
+    return test_line(path, number);
 }
 
 /* The first parameters, then the first after each 1000 updates, once each. */

@@ -40,18 +40,9 @@ static void row(double seconds, uint64_t updates, uint64_t steps) {
                                                    .steps = steps});
 }
 
-/* Line number `number` of the file, its newline cut; "" past its end. */
+/* Of the file. */
 static const char *line(int number) {
-    static char text[512];
-    FILE *in = fopen(path, "r");
-    assert_non_null(in);
-    for (int i = 0; i <= number; i++) {
-        text[0] = '\0';
-        if (fgets(text, sizeof(text), in) == NULL) break;
-    }
-    fclose(in);
-    text[strcspn(text, "\n")] = '\0';
-    return text;
+    return test_line(path, number);
 }
 
 /* Rates and means are those since the row before; nothing is an empty field. */

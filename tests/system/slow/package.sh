@@ -11,7 +11,7 @@ here=$(cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd)
 
 the_package_is_made() {
     local start=$SECONDS
-    if DEBEMAIL=softq@debian.org "$root/deploy/package.sh" "$work/deb" >"$work/out" 2>"$work/err" &&
+    if DEBEMAIL=softq@example.org "$root/deploy/package.sh" "$work/deb" >"$work/out" 2>"$work/err" &&
         deb=$(tail -n 1 "$work/out") && [[ -s $deb ]]; then
         ok "${FUNCNAME[0]}"
         echo "# $((SECONDS - start)) s, $(stat -c %s "$deb") bytes"
