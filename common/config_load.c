@@ -194,10 +194,10 @@ static void print_options(enum config_program program) {
         char range[128];
         if (!in_help(option, program)) continue;
         config_table_range(option, range, sizeof(range));
-        printf("%s\t%s\t%s\t%s\t%s\t%s\t%s\n", option->name,
-               value_name(option), range,
-               option->unit != NULL ? option->unit : "", option->fallback,
-               config_table_headings[option->group], option->help);
+        printf("%s\t%s\t%s\t%s\t%s\t%s\t%s\n", option->name, value_name(option),
+               range, option->unit != NULL ? option->unit : "",
+               option->fallback, config_table_headings[option->group],
+               option->help);
     }
     for (size_t i = 0; i < N_ALSO; i++) {
         printf("%s\t%s\t\t\t\t%s\t%s\n", also[i].name,
