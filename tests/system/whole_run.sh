@@ -23,7 +23,6 @@ a_short_run_ends_with_an_evaluation() {
     else
         ok "${FUNCNAME[0]}"
     fi
-    cp "$run/evaluation.json" "$work/evaluation.json"
 }
 
 # Of the run above: the multiples of checkpoint_every and the last one, one of
@@ -54,16 +53,52 @@ has_rows() { # run, how many
     (($(grep -c '^[0-9]' "$1/evaluations.csv") >= $2))
 }
 
-# The run above goes on with two evaluators, one of which is killed again and
-# again. A turn has one row, a whole one; that of the checkpoint that local.sh
-# evaluated has the very same numbers.
+# The run above goes on as slowly as a ratio allows: one update, and the next
+# after a million steps. So what the evaluator plays, at 600 updates or at 601,
+# stays there to be played again, with the very same numbers.
+an_evaluator_plays_as_an_evaluation_does() {
+    local run=$work/short status row at file mean
+    env --default-signal=INT "$root/deploy/local.sh" --no-install \
+        --resume "$run" --progress=lines --evaluators=1 --max_updates=0 \
+        --ratio=1e-6 --keep_checkpoints=3 --checkpoint_seconds=1 \
+        >"$run.out" 2>"$run.err" &
+    launcher=$!
+    within 60 has_turn "$run" 60[01]
+    kill -INT "$launcher"
+    finish "$launcher" 20
+    row=$(grep -E ',60[01],' "$run/evaluations.csv")
+    at=$(cut -d, -f2 <<<"$row")
+    file=$(cd "$run/checkpoints" &&
+        printf '%s\n' *"${at:-none}.safetensors" | tail -n 1)
+    "$root/deploy/evaluate.sh" "$run" --checkpoint="$file" \
+        >"$run.out" 2>>"$run.err"
+    mean=$(sed -n 's/^.*"mean_return":[[:space:]]*\([-0-9.e]*\).*$/\1/p' \
+        "$run/evaluation.json")
+    if [[ $status != 0 || -z $row ]]; then
+        not_ok "${FUNCNAME[0]}" "status $status: $(tail -n 3 "$run.err")"
+    elif ! grep -q "\"$file\"" "$run/evaluation.json"; then
+        not_ok "${FUNCNAME[0]}" "$file: $(tail -n 3 "$run.err")"
+    elif [[ $(cut -d, -f6 <<<"$row") != "$(awk -v x="$mean" \
+        'BEGIN { printf "%.6g", x }')" ]]; then
+        not_ok "${FUNCNAME[0]}" "evaluation.json of $file has $mean: $row"
+    else
+        ok "${FUNCNAME[0]}"
+    fi
+}
+
+has_turn() { # run, updates as a pattern
+    grep -qE "^[^,]*,$2," "$1/evaluations.csv"
+}
+
+# It goes on with two evaluators, one of which is killed again and again. A turn
+# has one row, a whole one.
 evaluators_play_by_turns() {
-    local run=$work/short csv=$work/short/evaluations.csv status mean row n before
+    local run=$work/short csv=$work/short/evaluations.csv status n before
     before=$(grep -c '^[0-9]' "$csv")
     n=$before
     env --default-signal=INT "$root/deploy/local.sh" --no-install \
         --resume "$run" --progress=lines --evaluators=2 --max_updates=0 \
-        >"$run.out" 2>"$run.err" &
+        --ratio=1 >"$run.out" 2>"$run.err" &
     launcher=$!
     while ((n < before + 6)) && within 60 kill_evaluator "$run" evaluator-1 &&
         within 60 has_rows "$run" $((n + 3)); do
@@ -71,20 +106,15 @@ evaluators_play_by_turns() {
     done
     kill -INT "$launcher"
     finish "$launcher" 20
-    mean=$(sed -n 's/^.*"mean_return":[[:space:]]*\([-0-9.e]*\).*$/\1/p' \
-        "$work/evaluation.json")
-    row=$(awk -F, '$2 == 600 { print $6 }' "$csv")
     if [[ $status != 0 ]] || ((n < before + 6)); then
         not_ok "${FUNCNAME[0]}" "status $status, $n rows: \
 $(tail -n 3 "$run.err")"
-    elif [[ $row != "$(awk -v x="$mean" 'BEGIN { printf "%.6g", x }')" ]]; then
-        not_ok "${FUNCNAME[0]}" "evaluation.json has $mean: $(<"$csv")"
     elif awk -F, 'NR > 1 && (NF != 12 || $5 != 20 || turn[int($2 / 300)]++ ||
             $11 !~ /^evaluator-[01]$/) { bad = 1 } END { exit !bad }' "$csv"; then
         not_ok "${FUNCNAME[0]}" "$(<"$csv")"
     elif ! grep -q '^name evaluator-0 evaluator' "$run/state"; then
         not_ok "${FUNCNAME[0]}" "$(grep name "$run/state")"
-    elif ! grep -qa 'evaluation/success' "$run"/tensorboard/*000000002.softq; then
+    elif ! grep -qa 'evaluation/success' "$run"/tensorboard/*000000003.softq; then
         not_ok "${FUNCNAME[0]}" 'TensorBoard has none'
     else
         ok "${FUNCNAME[0]}"
@@ -203,6 +233,7 @@ $(tail -n 3 "$run.err")"
 a_short_run_ends_with_an_evaluation
 an_evaluation_plays_the_whole_policy
 kept_checkpoints_can_be_played
+an_evaluator_plays_as_an_evaluation_does
 evaluators_play_by_turns
 lockstep_repeats_bit_for_bit
 two_runs_share_the_machine
