@@ -9,6 +9,7 @@
 #   replay      rows/s and latency: ZeroMQ alone, memcpy, Reverb
 #   startup     deploy/local.sh from a built tree to the first update
 #   scale       updates/s and steps/s of runs of 1, 4, 16, 64, 256 actors
+#   savings     updates/s of multigoal with each saving, and what it learns; 3 seeds
 #   end-to-end  seconds to 97 % on multigoal: PyTorch in one process; 3 seeds
 #
 # All parts if none is named. Prints one table and writes FILE (bench.json):
@@ -32,7 +33,7 @@ readonly peers_packages=(torch==2.13.0 jax==0.10.2 jaxlib==0.10.2
     'gymnasium[mujoco]==1.4.0' 'mujoco==3.17.0' envpool==1.2.5)
 # TensorFlow's pins are not the others'
 readonly reverb_packages=('dm-reverb[tensorflow]==0.14.0')
-readonly all_parts=(learner actor replay startup scale end-to-end)
+readonly all_parts=(learner actor replay startup scale savings end-to-end)
 
 quick='' long='' rounds='' json=$PWD/bench.json peers='' with_peers=yes parts=()
 

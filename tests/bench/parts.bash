@@ -325,9 +325,9 @@ part_replay() {
 # A run of the built tree in $work/run; its last words are in the log.
 launch() { # options...
     rm -rf -- "$work/run"
-    SOFTQ_BUILD=$build quiet "$root/deploy/local.sh" "$@" --no-install \
+    SOFTQ_BUILD=$build quiet "$root/deploy/local.sh" --no-install \
         --progress=none --evaluation_episodes=1 --tensorboard=false \
-        --run_dir="$work/run" </dev/null
+        --run_dir="$work/run" "$@" </dev/null
 }
 
 stop_run() { kill "$(head -n 1 "$work/run/lock" 2>/dev/null)" 2>/dev/null; }
@@ -403,6 +403,65 @@ part_scale() {
                 record scale "$row" steps/s 'environment steps' note \
                     "$step_rate"
             done
+        done
+    done
+    round=1
+}
+
+# -- what saves, and what it costs --
+
+# Each is of the multigoal preset; the first is the preset itself.
+savings=(
+    'the preset|'
+    'one_set|--one_set=true'
+    'proposals a state|--shared_proposals=false'
+    "sampler's proposals|--value_proposals=sampler"
+    '16 proposals|--value_particles=16'
+    '100 proposals|--value_particles=100'
+    '4 particles, 4 moved|--particles_fixed=4 --particles_moved=4'
+    '32 particles, 32 moved|--particles_fixed=32 --particles_moved=32'
+    'minibatch 64|--minibatch=64'
+    '64 units|--units=64'
+    '200 units|--units=200'
+    'twin_q|--twin_q=true'
+)
+
+# Numbers of an array of an object, the smallest of them.
+least_in() { # JSON, name
+    [[ $1 =~ \"$2\":[[:space:]]*\[([^]]*)\] ]] &&
+        grep -oE '[0-9.]+' <<<"${BASH_REMATCH[1]}" | sort -n | head -n 1
+}
+
+part_savings() {
+    local case row options preset said off seeds=3
+    mapfile -t preset < <(sed -n 's/^\([a-z_]*\) = \(.*\)$/--\1=\2/p' \
+        "$root/deploy/presets/multigoal.ini")
+    [[ -z $quick ]] || seeds=1 savings=("${savings[@]:0:2}")
+    for ((round = 1; round <= seeds; round++)); do
+        for case in "${savings[@]}"; do
+            row="multigoal, ${case%%|*}"
+            read -ra options <<<"${case#*|}"
+            say "savings: seed $round, ${case%%|*}"
+            said=$(on_cores 1 "$build/tests/bench/bench_update" --json \
+                --rounds="$update_rounds" --observation_dim=2 --action_dim=2 \
+                "${preset[@]}" "${options[@]}") || refuse 'bench_update failed'
+            record savings "$row" 1/s 'softq, updates on one thread' ours \
+                "$(number_in "$said" updates_per_s)"
+            launch multigoal --seed="$round" ${quick:+--max_updates=300} \
+                --evaluation_episodes=1000 "${options[@]}" ||
+                refuse "local.sh failed: $(log_end)"
+            said=$(<"$work/run/evaluation.json")
+            record savings "$row" % 'episodes that reach a goal' note \
+                "$(awk -v x="$(number_in "$said" success_rate)" \
+                    'BEGIN { print 100 * x }')"
+            record savings "$row" % 'of them the rarest goal' note \
+                "$(awk -v x="$(least_in "$said" goal_counts)" \
+                    -v n="$(number_in "$said" success_rate)" \
+                    'BEGIN { print (n > 0 ? x / 10 / n : 0) }')"
+            off=$("$build/tests/system/multigoal_judge" "$work/run" |
+                sed -n 's/^V(0, 0).* off by \([^ ]*\) %.*$/\1/p')
+            record savings "$row" % 'V(0, 0) off the exact one' note \
+                "${off:-no verdict}"
         done
     done
     round=1
