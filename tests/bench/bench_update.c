@@ -291,18 +291,30 @@ static void take_turns(const struct setting *set, struct updates *updates,
 
 /* ---- what is told ---- */
 
-static void tell(const struct setting *set, size_t threads, size_t rows,
-                 const struct rates *rates) {
+/* Of the setting's threads: flop/s, the one over the other, an update's flops.
+ */
+struct result {
+    struct spread ours, theirs, ratio;
+    double flops;
+};
+
+static struct result result_of(const struct setting *set,
+                               const struct rates *rates) {
     const size_t n = set->rounds;
-    const double flops = counted_flops(set);
-    const struct spread ours = spread_of(rates->updates[0], NULL, n);
-    const struct spread theirs = spread_of(rates->products[0], NULL, n);
-    const struct spread ratio =
-        spread_of(rates->updates[0], rates->products[0], n);
+    return (struct result){
+        .ours = spread_of(rates->updates[0], NULL, n),
+        .theirs = spread_of(rates->products[0], NULL, n),
+        .ratio = spread_of(rates->updates[0], rates->products[0], n),
+        .flops = counted_flops(set),
+    };
+}
+
+static void tell(const struct result *r, size_t threads, size_t rows) {
     printf("%zu thread(s): %.1f updates/s of %.3f GFLOP, %.1f GFLOP/s; sgemm "
            "of %zu rows %.1f GFLOP/s; ratio %.3f (%.3f to %.3f)\n",
-           threads, ours.median / flops, flops * 1e-9, ours.median * 1e-9, rows,
-           theirs.median * 1e-9, ratio.median, ratio.min, ratio.max);
+           threads, r->ours.median / r->flops, r->flops * 1e-9,
+           r->ours.median * 1e-9, rows, r->theirs.median * 1e-9,
+           r->ratio.median, r->ratio.min, r->ratio.max);
 }
 
 /* Threads over one: updates', sgemm's, and the one over the other. */
@@ -328,17 +340,12 @@ static void tell_scaling(const struct rates *rates, size_t n) {
            s[0].median, s[1].median, s[2].median, s[2].min, s[2].max);
 }
 
-static void tell_json(const struct setting *set, size_t threads, size_t rows,
-                      const struct rates *rates) {
+static void tell_json(const struct setting *set, const struct result *r,
+                      size_t threads, size_t rows, const struct rates *rates) {
     const struct config *c = &set->config;
     const size_t n = set->rounds;
-    const double flops = counted_flops(set);
     const bool ddpg = c->algorithm == ALGORITHM_DDPG;
     const bool sampler = sampler_proposes(c);
-    const struct spread ours = spread_of(rates->updates[0], NULL, n);
-    const struct spread theirs = spread_of(rates->products[0], NULL, n);
-    const struct spread ratio =
-        spread_of(rates->updates[0], rates->products[0], n);
     printf("{\"name\": \"update\", \"algorithm\": \"%s\", "
            "\"observation_dim\": %zu, \"action_dim\": %zu, \"units\": %zu, "
            "\"minibatch\": %zu, \"particles_fixed\": %zu, "
@@ -354,15 +361,16 @@ static void tell_json(const struct setting *set, size_t threads, size_t rows,
     printf("\"gflop\": %.6g, \"updates_per_s\": %.6g, \"gflops\": %.5g, "
            "\"sgemm_gflops\": %.5g, \"ratio_min\": %.4f, "
            "\"ratio_median\": %.4f, \"ratio_max\": %.4f",
-           flops * 1e-9, ours.median / flops, ours.median * 1e-9,
-           theirs.median * 1e-9, ratio.min, ratio.median, ratio.max);
+           r->flops * 1e-9, r->ours.median / r->flops, r->ours.median * 1e-9,
+           r->theirs.median * 1e-9, r->ratio.min, r->ratio.median,
+           r->ratio.max);
     if (threads > 1) {
         struct spread s[3];
         scaling_of(rates, n, s);
         printf(", \"updates_per_s_one\": %.6g, \"scaling\": %.4f, "
                "\"sgemm_scaling\": %.4f, \"scaling_ratio_min\": %.4f, "
                "\"scaling_ratio_median\": %.4f, \"scaling_ratio_max\": %.4f",
-               spread_of(rates->updates[1], NULL, n).median / flops,
+               spread_of(rates->updates[1], NULL, n).median / r->flops,
                s[0].median, s[1].median, s[2].min, s[2].median, s[2].max);
     }
     printf("}\n");
@@ -427,10 +435,11 @@ int main(int argc, char **argv) {
         updates_init(&updates[0], &set, threads, threads);
     }
     take_turns(&set, updates, products, kinds, &rates);
+    const struct result result = result_of(&set, &rates);
     if (set.json) {
-        tell_json(&set, threads, rows, &rates);
+        tell_json(&set, &result, threads, rows, &rates);
     } else {
-        tell(&set, threads, rows, &rates);
+        tell(&result, threads, rows);
         if (threads > 1) tell_scaling(&rates, set.rounds);
     }
     for (size_t k = 0; k < kinds; k++) {
