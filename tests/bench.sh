@@ -82,6 +82,8 @@ trap 'exit 1' INT TERM
 . "$root/tests/python.bash"
 # shellcheck source=tests/bench/parts.bash
 . "$root/tests/bench/parts.bash"
+# shellcheck source=tests/bench/runs.bash
+. "$root/tests/bench/runs.bash"
 
 say() { echo "bench.sh: $*" >&2; }
 
