@@ -136,7 +136,8 @@ static void send_next(struct sender *s) {
                    .rank = s->rank,
                    .rows = s->rows}};
     s->sent_us[s->seq++ % WINDOW] = uv_hrtime() / 1000;
-    if (link_client_send(&s->client, &message) != 0) die("send");
+    errno = -link_client_send(&s->client, &message);
+    if (errno != 0) die("send");
 }
 
 static void on_answer(struct link_client *client,
