@@ -50,6 +50,19 @@ void batch_append(struct batch *dst, const struct batch *src, size_t from,
     dst->n += n;
 }
 
+struct batch_columns batch_extend(struct batch *batch, size_t n) {
+    assert(batch->n <= batch->capacity && n <= batch->capacity - batch->n);
+    const size_t at = batch->n;
+    batch->n += n;
+    return (struct batch_columns){.s = (uint8_t *)(batch->s + at * batch->S),
+                                  .a = (uint8_t *)(batch->a + at * batch->A),
+                                  .r = (uint8_t *)(batch->r + at),
+                                  .next =
+                                      (uint8_t *)(batch->next + at * batch->S),
+                                  .flags = batch->flags + at,
+                                  .version = (uint8_t *)(batch->version + at)};
+}
+
 /* x (n, width): the first row that holds NaN or infinity, or n. Whether there
  * is one is asked by bits first, which is vector code. */
 static size_t first_non_finite(const float *x, size_t n, size_t width) {

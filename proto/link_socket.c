@@ -21,9 +21,9 @@ static int set(void *sock, int option, int value) {
 /*
  * A cut cable leaves a connection that looks alive for minutes, and requests
  * are sent again into it: heartbeats end it on the client's side, keepalive on
- * the server's. The kernel's retries wait twice as long each time, a connection's
- * as an attempt's, so that after a cut of a minute the next may be another minute
- * off: both are bounded, and libzmq connects anew.
+ * the server's. The kernel's retries wait twice as long each time, a
+ * connection's as an attempt's, so that after a cut of a minute the next may be
+ * another minute off: both are bounded, and libzmq connects anew.
  */
 static int set_tcp(void *sock, int type, const char *address) {
     int rc = 0;
@@ -175,14 +175,24 @@ int link_socket_receive(void *sock, zmq_msg_t *frames, int want) {
     return rc;
 }
 
-int link_socket_send(void *sock, const struct link_route *to, zmq_msg_t *msg) {
-    int rc = 0;
+static int try_to_send(void *sock, const struct link_route *to,
+                       zmq_msg_t *msg) {
     if (to != NULL &&
         zmq_send(sock, to->id, to->len, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0) {
-        rc = -zmq_errno();
+        return -zmq_errno();
     }
-    if (rc == 0 && zmq_msg_send(msg, sock, ZMQ_DONTWAIT) < 0) {
-        rc = -zmq_errno();
+    return zmq_msg_send(msg, sock, ZMQ_DONTWAIT) < 0 ? -zmq_errno() : 0;
+}
+
+int link_socket_send(void *sock, const struct link_route *to, zmq_msg_t *msg) {
+    int rc = try_to_send(sock, to, msg);
+    if (rc == -EAGAIN) {
+        /* a queue may look full because libzmq, when it does not wait, looks
+         * at what was read only once in a millisecond: make it look now */
+        int events = 0;
+        size_t len = sizeof(events);
+        (void)zmq_getsockopt(sock, ZMQ_EVENTS, &events, &len);
+        rc = try_to_send(sock, to, msg);
     }
     if (rc != 0) zmq_msg_close(msg);
     return rc;

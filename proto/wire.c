@@ -128,7 +128,16 @@ int wire_pack(const struct wire_message *message, void **data, size_t *len) {
     *len = softq__envelope__get_packed_size(&envelope);
     *data = malloc(*len);
     if (*data == NULL) return -ENOMEM;
-    size_t written = softq__envelope__pack(&envelope, *data);
+    const struct wire_minibatch *minibatch = &message->minibatch;
+    size_t written = 0;
+    if (message->type == WIRE_MINIBATCH && minibatch->fill != NULL &&
+        minibatch->rows.n > 0) {
+        struct batch_columns columns;
+        written = wire_out_open(&envelope, *data, &columns);
+        minibatch->fill(minibatch->fill_data, &columns);
+    } else {
+        written = softq__envelope__pack(&envelope, *data);
+    }
     assert(written == *len);
     (void)written;
     return 0;

@@ -177,6 +177,10 @@ struct wire_minibatch {
     uint32_t part;
     struct batch rows;     /* n may be 0: the ring has none */
     uint64_t size, stored; /* rows present; highest row number ever stored + 1 */
+    /* To send: writes the columns of rows into the message, unless rows.n is 0;
+     * rows holds n, S and A only. NULL: its columns are copied. */
+    void (*fill)(void *data, const struct batch_columns *columns);
+    void *fill_data;
 };
 
 struct wire_grant {

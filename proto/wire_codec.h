@@ -73,4 +73,11 @@ struct wire_out {
 void wire_out_body(struct wire_out *out, const struct wire_message *from,
                    Softq__Envelope *to);
 
+/*
+ * Pack a minibatch but for its rows' columns, of which from has the lengths
+ * alone: columns says where they go. Returns the bytes of the whole.
+ */
+size_t wire_out_open(const Softq__Envelope *from, uint8_t *data,
+                     struct batch_columns *columns);
+
 #endif

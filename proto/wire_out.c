@@ -323,3 +323,51 @@ void wire_out_body(struct wire_out *out, const struct wire_message *from,
         small_out(out, from);
     }
 }
+
+/* A field of so many bytes begins: they go where this returns. */
+static uint8_t *begin(uint8_t *at, unsigned number, size_t len) {
+    enum { LENGTH_DELIMITED = 2 };
+    size_t part[] = {number << 3 | LENGTH_DELIMITED, len};
+    for (size_t i = 0; i < 2; i++) {
+        for (; part[i] >= 0x80; part[i] >>= 7)
+            *at++ = (uint8_t)(part[i] | 0x80);
+        *at++ = (uint8_t)part[i];
+    }
+    return at;
+}
+
+/* A message's fields may be packed apart, in the order of their numbers. */
+size_t wire_out_open(const Softq__Envelope *from, uint8_t *data,
+                     struct batch_columns *columns) {
+    const Softq__Minibatch *minibatch = from->minibatch;
+    const Softq__Rows *rows = minibatch->rows;
+    Softq__Envelope outer = *from;
+    Softq__Minibatch before = SOFTQ__MINIBATCH__INIT;
+    Softq__Minibatch behind = SOFTQ__MINIBATCH__INIT;
+    Softq__Rows shape = SOFTQ__ROWS__INIT;
+    outer.body_case = SOFTQ__ENVELOPE__BODY__NOT_SET;
+    before.id = minibatch->id;
+    before.part = minibatch->part;
+    behind.size = minibatch->size;
+    behind.stored = minibatch->stored;
+    shape.n = rows->n;
+    shape.obs_dim = rows->obs_dim;
+    shape.act_dim = rows->act_dim;
+
+    uint8_t *at = data + softq__envelope__pack(&outer, data);
+    at = begin(at, SOFTQ__ENVELOPE__BODY_MINIBATCH,
+               softq__minibatch__get_packed_size(minibatch));
+    at += softq__minibatch__pack(&before, at);
+    at = begin(at, 3, softq__rows__get_packed_size(rows));
+    at += softq__rows__pack(&shape, at);
+    columns->s = begin(at, 4, rows->s.len);
+    columns->a = begin(columns->s + rows->s.len, 5, rows->a.len);
+    columns->r = begin(columns->a + rows->a.len, 6, rows->r.len);
+    columns->next = begin(columns->r + rows->r.len, 7, rows->next.len);
+    columns->flags = begin(columns->next + rows->next.len, 8, rows->flags.len);
+    columns->version =
+        begin(columns->flags + rows->flags.len, 9, rows->version.len);
+    at = columns->version + rows->version.len;
+    at += softq__minibatch__pack(&behind, at);
+    return (size_t)(at - data);
+}

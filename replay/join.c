@@ -121,14 +121,6 @@ static bool still_fits(struct shard *shard) {
     const struct wire_spec spec = {shard->ring.spec.S, shard->ring.spec.A};
     link_server_max_size(&shard->server,
                          wire_max_size(&spec, config->batch, 0));
-    if (config->minibatch > shard->scratch.capacity) {
-        batch_finish(&shard->scratch);
-        if (batch_init(&shard->scratch, config->minibatch, shard->ring.spec.S,
-                       shard->ring.spec.A) != 0) {
-            shard_end(shard, EXIT_CRASH, "out of memory for a minibatch");
-            return false;
-        }
-    }
     return true;
 }
 
@@ -207,33 +199,48 @@ static void on_refused(struct shard *shard,
     }
 }
 
+/* A part of a minibatch, drawn into the message that takes it. */
+struct draw {
+    const struct ring *ring;
+    struct rng *rng;
+    size_t n;
+};
+
+static void fill(void *data, const struct batch_columns *columns) {
+    const struct draw *draw = data;
+    ring_sample(draw->ring, draw->rng, draw->n, columns);
+}
+
 /* In lockstep the rows follow from (seed, update, n, rows stored) alone, also
  * when the same part is asked twice. */
 static void on_sample(struct shard *shard, const struct wire_sample *sample) {
-    struct batch *rows = &shard->scratch;
-    struct rng round, *rng = &shard->rng;
-    if (shard->ring.private == NULL) return; /* asked of an earlier process */
+    const struct ring *ring = &shard->ring;
+    struct rng round;
+    struct draw draw = {.ring = ring, .rng = &shard->rng, .n = sample->n};
+    if (ring->private == NULL) return; /* asked of an earlier process */
     shard_grant(shard, sample->store_until);
-    if (sample->n > rows->capacity) {
+    if (sample->n > shard->config.minibatch) {
         log_warn("asked for %" PRIu32 " rows, more than a minibatch",
                  sample->n);
         return;
     }
-    rows->n = 0;
     if (shard->config.lockstep) {
-        rng = &round;
-        rng_init(rng, shard->config.seed, RNG_SHARD, shard->config.index, 0,
+        draw.rng = &round;
+        rng_init(&round, shard->config.seed, RNG_SHARD, shard->config.index, 0,
                  sample->update);
     }
-    if (shard->ring.present > 0)
-        ring_sample(&shard->ring, rng, sample->n, rows);
-    shard->counters.sampled += rows->n;
-    struct wire_message answer = {.type = WIRE_MINIBATCH,
-                                  .minibatch = {.id = sample->id,
-                                                .part = sample->part,
-                                                .rows = *rows,
-                                                .size = shard->ring.present,
-                                                .stored = shard->ring.stored}};
+    if (ring->present == 0) draw.n = 0;
+    shard->counters.sampled += draw.n;
+    struct wire_message answer = {
+        .type = WIRE_MINIBATCH,
+        .minibatch = {
+            .id = sample->id,
+            .part = sample->part,
+            .rows = {.n = draw.n, .S = ring->spec.S, .A = ring->spec.A},
+            .fill = fill,
+            .fill_data = &draw,
+            .size = ring->present,
+            .stored = ring->stored}};
     tell(shard, &answer);
 }
 

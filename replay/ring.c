@@ -382,16 +382,17 @@ enum ring_verdict ring_insert(struct ring *ring, uint64_t actor, uint64_t epoch,
     return RING_STORED;
 }
 
-static void append_row(const struct ring *ring, uint8_t *row,
-                       struct batch *out) {
-    size_t S = out->S, A = out->A, n = out->n++;
+/* As the i-th of to's rows. */
+static void copy_row(const struct ring *ring, uint8_t *row,
+                     const struct batch_columns *to, size_t i) {
+    const size_t S = 4 * (size_t)ring->spec.S, A = 4 * (size_t)ring->spec.A;
     const uint8_t *at = row + sizeof(struct row_head);
-    memcpy(out->s + n * S, at, 4 * S);
-    memcpy(out->a + n * A, at += 4 * S, 4 * A);
-    memcpy(out->r + n, at += 4 * A, 4);
-    memcpy(out->next + n * S, at + 4, 4 * S);
-    out->flags[n] = (uint8_t)load_flags(ring, row);
-    out->version[n] = head_of(row)->version;
+    memcpy(to->s + i * S, at, S);
+    memcpy(to->a + i * A, at += S, A);
+    memcpy(to->r + i * 4, at += A, 4);
+    memcpy(to->next + i * S, at + 4, S);
+    to->flags[i] = (uint8_t)load_flags(ring, row);
+    memcpy(to->version + i * 8, &head_of(row)->version, 8);
 }
 
 /* A present row's slot; rows found damaged at open are drawn again. */
@@ -406,10 +407,8 @@ static uint64_t draw(const struct ring *ring, struct rng *rng) {
 }
 
 void ring_sample(const struct ring *ring, struct rng *rng, size_t n,
-                 struct batch *out) {
+                 const struct batch_columns *out) {
     assert(ring->present > 0);
-    assert(out->S == ring->spec.S && out->A == ring->spec.A);
-    assert(out->n + n <= out->capacity);
 
     /* rows are far apart: have a few dozen on their way at once */
     enum { AHEAD = 32, LINE = 64 };
@@ -422,7 +421,8 @@ void ring_sample(const struct ring *ring, struct rng *rng, size_t n,
                 __builtin_prefetch(rows[i] + at);
             __builtin_prefetch(rows[i] + ring->row_bytes - 1);
         }
-        for (size_t i = 0; i < some; i++) append_row(ring, rows[i], out);
+        for (size_t i = 0; i < some; i++)
+            copy_row(ring, rows[i], out, done + i);
         done += some;
     }
 }
@@ -436,7 +436,10 @@ static void show(const struct ring *ring, uint8_t *at, struct ring_row *row,
                              .seq = head->seq,
                              .index = (uint32_t)head->index,
                              .last = (load_flags(ring, at) & FLAG_LAST) != 0};
-    if (out != NULL) append_row(ring, at, out);
+    if (out == NULL) return;
+    assert(out->S == ring->spec.S && out->A == ring->spec.A);
+    const struct batch_columns to = batch_extend(out, 1);
+    copy_row(ring, at, &to, 0);
 }
 
 /* NULL: not present when the ring was opened. */

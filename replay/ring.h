@@ -80,9 +80,11 @@ enum ring_verdict ring_would(const struct ring *ring, uint64_t actor,
 enum ring_verdict ring_insert(struct ring *ring, uint64_t actor, uint64_t epoch,
                               uint64_t seq, const struct batch *rows);
 
-/* n rows, uniform with replacement, appended to out. present > 0. */
+/* n rows, uniform with replacement, into out (of the ring's shape). present >
+ * 0.
+ */
 void ring_sample(const struct ring *ring, struct rng *rng, size_t n,
-                 struct batch *out);
+                 const struct batch_columns *out);
 
 /*
  * Row by number, for tests and tools; false when not present. out (may be

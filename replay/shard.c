@@ -308,10 +308,6 @@ int shard_open(struct shard *shard, const struct wire_spec *spec) {
         log_warn("%s: %" PRIu64 " damaged or unfinished rows dropped",
                  shard->path, dropped);
     }
-    if (batch_init(&shard->scratch, config->minibatch, want.S, want.A) != 0) {
-        log_error("out of memory for a minibatch");
-        return EXIT_CRASH;
-    }
     link_server_max_size(&shard->server, wire_max_size(spec, config->batch, 0));
     rng_init(&shard->rng, config->seed, RNG_SHARD, config->index,
              shard->self.incarnation, 0);
@@ -479,5 +475,4 @@ void shard_finish(struct shard *shard) {
     }
     import_close(&shard->import);
     ring_close(&shard->ring);
-    batch_finish(&shard->scratch);
 }

@@ -55,7 +55,6 @@ struct shard {
     struct link_server server;       /* actors */
     char endpoint[WIRE_ADDRESS_LEN]; /* where they reach it */
     char path[CONFIG_PATH_LEN + 64]; /* the ring's file */
-    struct batch scratch;            /* a minibatch */
     struct rng rng;                  /* for sampling, but in lockstep */
     struct waiting waiting;
     size_t reserved; /* connections that there is memory for */

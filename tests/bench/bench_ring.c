@@ -59,7 +59,8 @@ static double sample_rate(const struct ring *ring, struct rng *rng, size_t n,
     double start = now();
     for (size_t i = 0; i < n; i += MINIBATCH) {
         out->n = 0;
-        ring_sample(ring, rng, MINIBATCH, out);
+        const struct batch_columns to = batch_extend(out, MINIBATCH);
+        ring_sample(ring, rng, MINIBATCH, &to);
     }
     return (double)n / (now() - start);
 }

@@ -84,7 +84,8 @@ static void check_ring(const struct ring *ring) {
     if (present > 0) {
         rng_init(&rng, 1, RNG_SHARD, 0, 0, 0);
         batch.n = 0;
-        ring_sample(ring, &rng, 8, &batch);
+        const struct batch_columns to = batch_extend(&batch, 8);
+        ring_sample(ring, &rng, 8, &to);
     }
     free(scratch);
     batch_finish(&batch);

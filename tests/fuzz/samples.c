@@ -71,8 +71,8 @@ static void fill_bodies(struct wire_message *m) {
     m[WIRE_INSERTED - 1].answer = (struct wire_answer){0xABCDEF, 21};
     m[WIRE_BUSY - 1].answer = (struct wire_answer){0xABCDEE, 22};
     m[WIRE_SAMPLE - 1].sample = (struct wire_sample){5, 6, 7, 64, UINT64_MAX};
-    m[WIRE_MINIBATCH - 1].minibatch =
-        (struct wire_minibatch){5, 7, rows(), 100, 200};
+    m[WIRE_MINIBATCH - 1].minibatch = (struct wire_minibatch){
+        .id = 5, .part = 7, .rows = rows(), .size = 100, .stored = 200};
     m[WIRE_GRANT - 1].grant = (struct wire_grant){12345};
     m[WIRE_SHARD_READY - 1].shard_ready =
         (struct wire_shard_ready){0xFEED, {8, 2}, 128, 1000, 900, 950};

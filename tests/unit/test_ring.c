@@ -220,8 +220,10 @@ static double chi_square(const struct ring *ring, size_t draws) {
     struct batch out;
     rng_init(&rng, 11, RNG_TEST, 0, 0, 1);
     assert_int_equal(batch_init(&out, draws, S, A), 0);
-    ring_sample(ring, &rng, draws / 3, &out);
-    ring_sample(ring, &rng, draws - draws / 3, &out);
+    struct batch_columns to = batch_extend(&out, draws / 3);
+    ring_sample(ring, &rng, draws / 3, &to);
+    to = batch_extend(&out, draws - draws / 3);
+    ring_sample(ring, &rng, draws - draws / 3, &to);
     assert_int_equal(out.n, draws);
     for (size_t i = 0; i < draws; i++) {
         uint64_t number = (uint64_t)(out.r[i] / 2.0f);

@@ -104,7 +104,8 @@ static void check_rows(const struct ring *ring, struct rng *rng) {
     assert_true(ring->present <= CAPACITY);
     for (int i = 0; i < 200; i++) {
         got.n = 0;
-        ring_sample(ring, rng, 1, &got);
+        const struct batch_columns to = batch_extend(&got, 1);
+        ring_sample(ring, rng, 1, &to);
         fill(&want, got.version[0], 1);
         assert_true(got.version[0] < ring->stored);
         assert_memory_equal(got.s, want.s, S * sizeof(float));

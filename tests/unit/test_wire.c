@@ -168,6 +168,53 @@ static void a_minibatch_may_be_empty_an_insert_may_not(void **state) {
     assert_int_equal(verdict(&m), -EBADMSG);
 }
 
+static void fill_from(void *data, const struct batch_columns *to) {
+    const struct batch *from = data;
+    const size_t n = from->n;
+    memcpy(to->s, from->s, n * from->S * 4);
+    memcpy(to->a, from->a, n * from->A * 4);
+    memcpy(to->r, from->r, n * 4);
+    memcpy(to->next, from->next, n * from->S * 4);
+    memcpy(to->flags, from->flags, n);
+    memcpy(to->version, from->version, n * 8);
+}
+
+static void check_filled(struct wire_message *m, size_t n, size_t S, size_t A) {
+    struct batch rows;
+    assert_int_equal(batch_init(&rows, n, S, A), 0);
+    rows.n = n;
+    memset(rows.block, 0x5A, n * (8 + 4 * (2 * S + A + 1) + 1));
+    m->minibatch.rows = rows;
+    m->minibatch.fill = NULL;
+    struct bytes copied = pack(m);
+    m->minibatch.rows = (struct batch){.n = n, .S = S, .A = A};
+    m->minibatch.fill = fill_from;
+    m->minibatch.fill_data = &rows;
+    struct bytes filled = pack(m);
+    assert_int_equal(filled.len, copied.len);
+    assert_memory_equal(filled.data, copied.data, copied.len);
+    free(copied.data);
+    free(filled.data);
+    batch_finish(&rows);
+}
+
+/* Rows that are written into the message lie where copied ones do, whatever
+ * the lengths and the numbers about them. */
+static void rows_filled_in_are_rows_copied(void **state) {
+    (void)state;
+    struct wire_message m = sample(WIRE_MINIBATCH);
+    check_filled(&m, 1, 1, 1);
+    check_filled(&m, 64, 28, 8);
+    check_filled(&m, 31, 1, 4);
+    check_filled(&m, 5000, 200, 3);
+    m.minibatch.id = UINT64_MAX;
+    m.minibatch.part = m.minibatch.size = 0;
+    check_filled(&m, 64, 4, 2);
+    m.minibatch.rows.n = 0; /* then nobody is asked */
+    m.minibatch.fill_data = NULL;
+    assert_int_equal(verdict(&m), 0);
+}
+
 /* ---- rejects ---- */
 
 /* A message that ends early is refused, wherever it ends. */
@@ -301,6 +348,7 @@ int main(void) {
         cmocka_unit_test(every_message_comes_back_as_it_went),
         cmocka_unit_test(received_columns_are_aligned),
         cmocka_unit_test(a_minibatch_may_be_empty_an_insert_may_not),
+        cmocka_unit_test(rows_filled_in_are_rows_copied),
         cmocka_unit_test(a_cut_message_is_refused_at_every_byte),
         cmocka_unit_test(a_hundred_thousand_damaged_messages_do_no_harm),
         cmocka_unit_test(noise_is_refused),
