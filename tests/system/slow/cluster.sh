@@ -47,8 +47,7 @@ stuck() {
 
 trains_through_a_cut() {
     "${cluster[@]}" "$work/hosts.ini" multigoal "--run_dir=$run" \
-        --units=64 --minibatch=64 --ratio=0.1 --max_updates=15000 \
-        --checkpoint_seconds=2 --idle_priority=true >"$run.out" 2>"$run.err" &
+        --units=64 --checkpoint_seconds=2 --idle_priority=true >"$run.out" 2>"$run.err" &
     launcher=$!
     if ! within 300 has_updates "$remote" 500; then
         not_ok "${FUNCNAME[0]}" "$(stuck)"
