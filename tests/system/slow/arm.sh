@@ -23,8 +23,6 @@ declare -A left_out=(
     [lifecycle.reserved_memory_is_there_already]='it counts the memory of qemu too, of which a thread takes 420 KiB'
     [video.no_ffmpeg_is_said]='of a program that is not there qemu tells posix_spawn nothing'
     [actor.a_plain_run_ends_well]='24,000 steps in 8 s are too many'
-    [quadruped]='minutes of physics'
-    [snake]='minutes of physics'
     [sampler]='minutes of training'
 )
 
