@@ -150,7 +150,7 @@ static int compose(struct trainer *trainer, const struct config *config,
     while (origin->resume != NULL && count < ALGORITHM_MOST_SOURCES) {
         const struct tensors *own = &origin->resume->tensors;
         snprintf(prefixes[count], sizeof(prefixes[count]), "source%zu.", count);
-        snprintf(name, sizeof(name), "%sq.ws", prefixes[count]);
+        snprintf(name, sizeof(name), "source%zu.q.ws", count);
         if (tensors_find(own, name) == NULL) break;
         list[count] = (struct algorithm_origin){.tensors = own,
                                                 .prefix = prefixes[count]};
