@@ -169,6 +169,12 @@ actor_says() { # run, word
             if ($i == word) print $(i + 1) }'
 }
 
+has_stepped() { # run, beyond how many
+    local steps
+    steps=$(actor_says "$1" steps)
+    [[ $steps =~ ^[0-9]+$ ]] && ((steps > $2))
+}
+
 # on_full = drop: a shard that stands still (but is not dead yet) stops neither
 # the steps nor, once it goes on, what was sent.
 an_actor_that_cannot_wait_drops_rows() {
@@ -180,7 +186,7 @@ an_actor_that_cannot_wait_drops_rows() {
     kill -STOP "$shard"
     sleep 1.5 # a heartbeat's time
     before="$(actor_says "$run" steps) $(actor_says "$run" dropped)"
-    sleep 1.5
+    within 3 has_stepped "$run" "$((${before% *} + 1000))"
     after="$(actor_says "$run" steps) $(actor_says "$run" dropped)"
     kill -CONT "$shard"
     goes_on "$run" || not_ok "${FUNCNAME[0]}" 'no updates after the heal'

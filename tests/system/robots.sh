@@ -37,13 +37,14 @@ every_preset_is_accepted_and_its_number_evaluated() {
     ok "${FUNCNAME[0]}"
 }
 
-# A launch of few updates, small networks and short episodes.
+# A launch of few updates, small networks and short episodes, five of each
+# environment before the first update.
 train() { # run, task, options...
     local run=$1 task=$2
     shift 2
     "$root/deploy/local.sh" "$task" --no-install "--run_dir=$run" \
-        --max_updates=20 --warmup=200 --units=16 --horizon=50 \
-        --evaluation_episodes=4 --progress=none "$@" \
+        --max_updates=20 --warmup=1000 --environments=4 --units=16 \
+        --horizon=50 --evaluation_episodes=4 --progress=none "$@" \
         >"$run.out" 2>"$run.err" </dev/null
 }
 
