@@ -189,8 +189,14 @@ int actor_create(struct actor *a) {
         .obs_dim = (uint32_t)a->rollout.spec.obs_dim,
         .act_dim = (uint32_t)a->rollout.spec.act_dim,
     };
+    if (config->actor_threads > 1 && a->rollout.class->one_thread) {
+        log_warn("actor_threads = %" PRIu64 ": environments of one's own (env) "
+                 "are stepped on one; more actors use more cores",
+                 config->actor_threads);
+    }
     if (config->idle_priority && config->on_full == ON_FULL_PAUSE) {
-        turns_init(&a->turns, config->idle_actors, uv_available_parallelism());
+        turns_init(&a->turns, config->idle_actors * config->actor_threads,
+                   uv_available_parallelism());
     }
     size_t room = config->batch + config->environments;
     size_t rows = config->lockstep ? room : config->batch;

@@ -286,6 +286,8 @@ const struct config_option config_table[] = {
      .help = "the learner writes RUN/tensorboard, about 25 MB the first day"},
     {FIELD(idle_priority), CONFIG_BOOL, CONFIG_OF_PROCESS, ACTOR, "false",
      .help = "actors take only time that nobody else wants"},
+    {FIELD(actor_threads), CONFIG_U64, CONFIG_OF_PROCESS, ACTOR, "1", 1, 256,
+     .help = "of an actor, that step its environments; the rows are the same"},
     {FIELD(idle_actors), CONFIG_U64, CONFIG_OF_PROCESS, OWN | ACTOR, "1", 1,
      10000, .help = "that this host has; more than 8 a core step by turns"},
     {FIELD(evaluator), CONFIG_BOOL, CONFIG_OF_PROCESS, OWN | ACTOR, "false",
