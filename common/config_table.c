@@ -288,7 +288,7 @@ const struct config_option config_table[] = {
      .help = "actors take only time that nobody else wants"},
     {FIELD(actor_threads), CONFIG_U64, CONFIG_OF_PROCESS, ACTOR, "1", 1, 256,
      .help = "of an actor, that step its environments; the rows are the same"},
-    {FIELD(idle_actors), CONFIG_U64, CONFIG_OF_PROCESS, OWN | ACTOR, "1", 1,
+    {FIELD(idle_actors), CONFIG_U64, CONFIG_OF_PROCESS, OWN | ACTOR, "1", 0,
      10000, .help = "that this host has; more than 8 a core step by turns"},
     {FIELD(evaluator), CONFIG_BOOL, CONFIG_OF_PROCESS, OWN | ACTOR, "false",
      .help = "join as one of the run's evaluators, not as an actor"},
