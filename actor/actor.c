@@ -14,6 +14,7 @@
 
 enum {
     TICK_MS = 100,
+    CROWD_TICK_MS = 400, /* joined, one of a crowd: ticks are what it costs */
     OUTBOX_EPISODES = 8192,
     LINGER_MS = 200,
     SAY_DROPPED_MS = 10000,
@@ -25,7 +26,8 @@ static bool lockstep_may_step(const struct actor *a) {
 }
 
 static bool may_step(const struct actor *a) {
-    if (a->stopping || !a->welcomed || !a->has_policy) return false;
+    if (a->stopping || !a->welcomed || !a->has_policy || a->resting)
+        return false;
     if (a->config.evaluator) return a->playing;
     if (a->config.on_full == ON_FULL_DROP) return true;
     if (!delivery_has_room(&a->delivery)) return false;
@@ -63,6 +65,21 @@ static void say_dropped(struct actor *a) {
     a->dropped_said_ms = now;
 }
 
+static void on_rested(uv_timer_t *timer) {
+    struct actor *a = timer->data;
+    a->resting = false;
+    actor_wake(a);
+}
+
+/* After rows went away, so that a rest keeps none waiting. */
+static void take_turns(struct actor *a) {
+    const uint64_t ms = turns_rest(&a->turns, uv_hrtime(), &a->jitter);
+    if (ms == 0) return;
+    a->resting = true;
+    uv_idle_stop(&a->step);
+    uv_timer_start(&a->rest, on_rested, ms, 0);
+}
+
 /* Send whole batches, and with all set the rest as well. */
 static void flush(struct actor *a, bool all) {
     size_t most = a->config.lockstep ? a->stage.capacity : a->config.batch;
@@ -77,6 +94,7 @@ static void flush(struct actor *a, bool all) {
     if (sent > 0) {
         drop_front(a, sent);
         a->stage_ms = uv_now(a->loop);
+        take_turns(a);
     }
 }
 
@@ -114,6 +132,7 @@ static void on_step(uv_idle_t *idle) {
     struct actor *a = idle->data;
     if (!may_step(a)) {
         uv_idle_stop(idle); /* actor_wake() starts it again */
+        turns_end(&a->turns, uv_hrtime());
         return;
     }
     if (a->config.evaluator) {
@@ -136,6 +155,7 @@ static void on_step(uv_idle_t *idle) {
 
 void actor_wake(struct actor *a) {
     if (may_step(a)) {
+        turns_begin(&a->turns, uv_hrtime());
         uv_idle_start(&a->step, on_step);
     }
 }
@@ -169,6 +189,15 @@ int actor_create(struct actor *a) {
         .obs_dim = (uint32_t)a->rollout.spec.obs_dim,
         .act_dim = (uint32_t)a->rollout.spec.act_dim,
     };
+    if (config->actor_threads > 1 && a->rollout.class->one_thread) {
+        log_warn("actor_threads = %" PRIu64 ": environments of one's own (env) "
+                 "are stepped on one; more actors use more cores",
+                 config->actor_threads);
+    }
+    if (config->idle_priority && config->on_full == ON_FULL_PAUSE) {
+        turns_init(&a->turns, config->idle_actors * config->actor_threads,
+                   uv_available_parallelism());
+    }
     size_t room = config->batch + config->environments;
     size_t rows = config->lockstep ? room : config->batch;
     rc = batch_init(&a->stage, room, spec.obs_dim, spec.act_dim);
@@ -221,6 +250,9 @@ static void on_tick(uv_timer_t *timer) {
     say_dropped(a);
     delivery_tick(&a->delivery);
     actor_wake(a);
+    const bool crowd = turns_crowd(&a->turns) > 2.0;
+    uv_timer_set_repeat(timer, crowd && a->state == ACTOR_JOINED ? CROWD_TICK_MS
+                                                                 : TICK_MS);
 }
 
 static void say_totals(const struct actor *a) {
@@ -260,8 +292,9 @@ static int start(struct actor *a) {
     int rc = lifecycle_start(&a->life, a->loop, a->config.lifeline, on_stop, a);
     if (rc == 0) rc = uv_timer_init(a->loop, &a->tick);
     if (rc == 0) rc = uv_timer_init(a->loop, &a->pull);
+    if (rc == 0) rc = uv_timer_init(a->loop, &a->rest);
     if (rc == 0) rc = uv_idle_init(a->loop, &a->step);
-    a->tick.data = a->pull.data = a->step.data = a;
+    a->tick.data = a->pull.data = a->rest.data = a->step.data = a;
     if (rc == 0) rc = uv_timer_start(&a->tick, on_tick, 0, TICK_MS);
     if (rc != 0) {
         log_error("start: %s", uv_strerror(rc));

@@ -10,6 +10,7 @@
 #include "actor/delivery.h"
 #include "actor/outbox.h"
 #include "actor/rollout.h"
+#include "actor/turns.h"
 #include "common/batch.h"
 #include "common/config.h"
 #include "proto/lifecycle.h"
@@ -47,7 +48,7 @@ struct actor {
     struct link_self self;
     struct keys keys;
     struct lifecycle life;
-    uv_timer_t tick, pull;
+    uv_timer_t tick, pull, rest;
     uv_idle_t step;
     int status; /* enum exit_status to end with */
     bool stopping;
@@ -73,6 +74,8 @@ struct actor {
     bool playing; /* an evaluator's trial */
     uint64_t rank;
     struct rollout rollout;
+    struct turns turns;
+    bool resting;              /* the others' turn */
     struct batch stage, spare; /* rows of no batch yet */
     uint64_t stage_ms;         /* when the oldest of them was made */
     uint64_t dropped;          /* rows, by on_full = drop */

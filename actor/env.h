@@ -55,6 +55,8 @@ struct env_class {
     const char *name;        /* "multigoal" */
     const char *rewarded;    /* one line: what earns reward */
     const void *description; /* of a family's task, for its load(), or NULL */
+    bool one_thread;         /* else step() of several states at once may run on
+                                as many threads */
     /*
      * Load what all environments of this class share and fill spec. Returns 0,
      * -EINVAL (a bad option), -ENOENT or -EBADMSG (a bad model file), -ENOMEM,

@@ -28,7 +28,9 @@ static int allocate(struct rollout *r) {
     r->xi = calloc(E * A, sizeof(*r->xi));
     r->a = calloc(E * A, sizeof(*r->a));
     r->n = calloc(E * A, sizeof(*r->n));
-    r->action = calloc(A, sizeof(*r->action));
+    r->action = calloc(E * A, sizeof(*r->action));
+    r->results = calloc(E, sizeof(*r->results));
+    r->skipped = calloc(E, sizeof(*r->skipped));
     r->ret = calloc(E, sizeof(*r->ret));
     r->discounted = calloc(E, sizeof(*r->discounted));
     r->weight = calloc(E, sizeof(*r->weight));
@@ -36,7 +38,8 @@ static int allocate(struct rollout *r) {
     r->ended = calloc(ROLLOUT_EPISODES, sizeof(*r->ended));
     if (!r->states || !r->noise || !r->start || !r->explore || !r->s ||
         !r->next || !r->x || !r->xi || !r->a || !r->n || !r->action ||
-        !r->ret || !r->discounted || !r->weight || !r->length || !r->ended)
+        !r->results || !r->skipped || !r->ret || !r->discounted || !r->weight ||
+        !r->length || !r->ended)
         return -ENOMEM;
     return mlp_work_init(&r->work, &r->shape, E, E);
 }
@@ -68,6 +71,13 @@ static int begin(struct rollout *r) {
     return 0;
 }
 
+/* More than there are environments would have nothing to do. */
+static size_t threads_of(const struct rollout *r, const struct config *config) {
+    const size_t threads = (size_t)config->actor_threads;
+    if (r->class->one_thread) return 1;
+    return threads < r->E ? threads : r->E;
+}
+
 int rollout_init(struct rollout *r, const struct config *config,
                  enum rng_role role, uint64_t rank, uint64_t epoch, char *why,
                  size_t n) {
@@ -81,12 +91,21 @@ int rollout_init(struct rollout *r, const struct config *config,
     int err = task_load(&task, &r->model, &r->spec, config, why, n);
     if (err) return err;
     r->class = task.class;
+    const size_t threads = threads_of(r, config);
     snprintf(r->task, sizeof(r->task), "%s", config->task);
     const size_t A = r->spec.act_dim;
     r->shape = (struct mlp_shape){r->spec.obs_dim, A, config->units, A};
     err = allocate(r);
     if (!err) err = begin(r);
-    if (err) snprintf(why, n, "out of memory for %zu environments", r->E);
+    if (!err && threads > 1) {
+        r->pool = pool_new(threads);
+        if (!r->pool) err = -EAGAIN;
+    }
+    if (err == -EAGAIN)
+        snprintf(why, n, "actor_threads: %zu threads cannot be started",
+                 threads);
+    else if (err)
+        snprintf(why, n, "out of memory for %zu environments", r->E);
     return err;
 }
 
@@ -97,12 +116,14 @@ int rollout_again(struct rollout *r) {
 }
 
 void rollout_finish(struct rollout *r) {
+    pool_free(r->pool);
     for (size_t e = 0; r->states && e < r->E; e++)
         if (r->states[e]) r->class->destroy(r->states[e]);
     if (r->model) r->class->unload(r->model);
     free(r->states), free(r->noise), free(r->start), free(r->explore);
     free(r->s), free(r->next), free(r->x), free(r->xi), free(r->a);
     free(r->n), free(r->action), free(r->policy);
+    free(r->results), free(r->skipped);
     free(r->ret), free(r->discounted), free(r->weight);
     free(r->length), free(r->ended);
     mlp_work_finish(&r->work);
@@ -149,18 +170,20 @@ static void choose_actions(struct rollout *r) {
                           &r->explore[e]);
 }
 
+static bool is_finite(const float *x, size_t len) {
+    for (size_t i = 0; i < len; i++)
+        if (!isfinite(x[i])) return false;
+    return true;
+}
+
 static int check_finite(const struct rollout *r, size_t e, const float *x,
                         size_t len, const char *what, char *why, size_t n) {
-    for (size_t i = 0; i < len; i++) {
-        if (isfinite(x[i])) continue;
-        snprintf(why, n,
-                 "%s is not finite: %s, environment %zu, step %" PRIu64
-                 ", seed %" PRIu64 ", rank %" PRIu64
-                 ", policy version %" PRIu64,
-                 what, r->task, e, r->length[e], r->seed, r->rank, r->version);
-        return -EDOM;
-    }
-    return 0;
+    if (is_finite(x, len)) return 0;
+    snprintf(why, n,
+             "%s is not finite: %s, environment %zu, step %" PRIu64
+             ", seed %" PRIu64 ", rank %" PRIu64 ", policy version %" PRIu64,
+             what, r->task, e, r->length[e], r->seed, r->rank, r->version);
+    return -EDOM;
 }
 
 static void end_episode(struct rollout *r, size_t e, bool terminal) {
@@ -197,18 +220,46 @@ static void write_row(const struct rollout *r, size_t e, struct batch *batch,
     batch->n++;
 }
 
-static int step_one(struct rollout *r, size_t e, struct batch *batch, char *why,
-                    size_t n) {
+/* Of one environment alone, on any thread. */
+static void simulate_one(struct rollout *r, size_t e) {
     const size_t S = r->spec.obs_dim, A = r->spec.act_dim;
-    struct env_result result;
+    double *action = r->action + e * A;
+    r->skipped[e] = (r->length[e] == 0 && !is_finite(r->s + e * S, S)) ||
+                    !is_finite(r->a + e * A, A);
+    if (r->skipped[e]) return;
+    for (size_t i = 0; i < A; i++) action[i] = (double)r->a[e * A + i];
+    r->class->step(r->states[e], action, r->next + e * S, &r->results[e]);
+}
+
+/* A thread takes the next environment, since steps differ in what they cost. */
+static void simulate_some(void *arg, size_t slice) {
+    (void)slice;
+    struct rollout *r = arg;
+    size_t e;
+    while ((e = atomic_fetch_add(&r->next_env, 1)) < r->E) simulate_one(r, e);
+}
+
+static void simulate(struct rollout *r) {
+    if (!r->pool) {
+        for (size_t e = 0; e < r->E; e++) simulate_one(r, e);
+        return;
+    }
+    atomic_store(&r->next_env, 0);
+    pool_run(r->pool, simulate_some, r);
+}
+
+/* What came of it: in index order, and on the caller's thread. */
+static int settle_one(struct rollout *r, size_t e, struct batch *batch,
+                      char *why, size_t n) {
+    const size_t S = r->spec.obs_dim, A = r->spec.act_dim;
+    const struct env_result result = r->results[e];
     int err = 0;
-    if (r->length[e] == 0)
+    if (r->skipped[e]) {
         err =
             check_finite(r, e, r->s + e * S, S, "a first observation", why, n);
-    if (!err) err = check_finite(r, e, r->a + e * A, A, "an action", why, n);
-    if (err) return err;
-    for (size_t i = 0; i < A; i++) r->action[i] = (double)r->a[e * A + i];
-    r->class->step(r->states[e], r->action, r->next + e * S, &result);
+        return err ? err
+                   : check_finite(r, e, r->a + e * A, A, "an action", why, n);
+    }
     r->length[e]++;
 
     if (result.unstable) {
@@ -240,8 +291,9 @@ static int step_one(struct rollout *r, size_t e, struct batch *batch, char *why,
 int rollout_step(struct rollout *r, struct batch *batch, char *why, size_t n) {
     assert(!batch || batch->capacity - batch->n >= r->E);
     choose_actions(r);
+    simulate(r);
     for (size_t e = 0; e < r->E; e++) {
-        int err = step_one(r, e, batch, why, n);
+        int err = settle_one(r, e, batch, why, n);
         if (err) return err;
     }
     return 0;

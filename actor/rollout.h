@@ -1,6 +1,7 @@
 #ifndef ACTOR_ROLLOUT_H
 #define ACTOR_ROLLOUT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,13 +12,14 @@
 #include "common/config.h"
 #include "common/mlp.h"
 #include "common/policy.h"
+#include "common/pool.h"
 #include "common/rng.h"
 
 /*
  * Steps many environments with the sampling network, one batched call a step,
  * and writes their transitions down. Pure: no sockets, no clock; what it does
  * is a function of (config, role, rank, epoch) and the policies it was given
- * at which step.
+ * at which step, on however many threads (config->actor_threads) it steps them.
  *
  *   E environments   S observation   A action   P parameters of the sampler
  */
@@ -68,16 +70,20 @@ struct rollout {
     struct rng *start;   /* (E) */
     struct rng *explore; /* (E) */
     struct exploration exploration;
-    float *n;              /* (E, A) its noise */
-    float *s, *next;       /* (E, S) */
-    float *x;              /* (E, S) s as the networks see it */
-    float *xi, *a;         /* (E, A) */
-    double *action;        /* (A) */
-    struct policy *policy; /* our copy; NULL: uniform random actions */
-    double *ret;           /* (E) of the running episode */
-    double *discounted;    /* (E) */
-    double *weight;        /* (E) gamma^t of the next reward */
-    uint64_t *length;      /* (E) */
+    float *n;                   /* (E, A) its noise */
+    float *s, *next;            /* (E, S) */
+    float *x;                   /* (E, S) s as the networks see it */
+    float *xi, *a;              /* (E, A) */
+    double *action;             /* (E, A) */
+    struct env_result *results; /* (E) */
+    bool *skipped;          /* (E) not stepped: what goes in is not finite */
+    struct pool *pool;      /* NULL: one thread */
+    atomic_size_t next_env; /* that no thread has taken */
+    struct policy *policy;  /* our copy; NULL: uniform random actions */
+    double *ret;            /* (E) of the running episode */
+    double *discounted;     /* (E) */
+    double *weight;         /* (E) gamma^t of the next reward */
+    uint64_t *length;       /* (E) */
     struct mlp_work work;
     size_t first, pending;         /* ring of ended episodes */
     struct rollout_episode *ended; /* (ROLLOUT_EPISODES) */
@@ -87,8 +93,9 @@ struct rollout {
  * Load config->task and start config->environments episodes. The random
  * streams are keyed by (config->seed, role, rank, epoch). Returns 0, or a
  * negative errno with one line in why (n bytes): -EINVAL an unknown task
- * or a bad option, others as env_class.load(). A zeroed rollout, and one whose
- * init failed, may be finished.
+ * or a bad option, others as env_class.load(). A task whose class is of
+ * one_thread is stepped on one, whatever config says. A zeroed rollout, and one
+ * whose init failed, may be finished.
  */
 int rollout_init(struct rollout *rollout, const struct config *config,
                  enum rng_role role, uint64_t rank, uint64_t epoch, char *why,
@@ -123,10 +130,11 @@ void rollout_explore(struct rollout *rollout,
                      const struct exploration *exploration);
 
 /*
- * One step of every environment, in index order. Appends up to
- * E rows to batch, which must have room for E (NULL: nobody keeps them). A row
- * that the simulator gave up on is left out and counted, its episode begins
- * again and is not reported. s' is the observation before the reset.
+ * One step of every environment. Appends up to
+ * E rows, in index order, to batch, which must have room for E (NULL: nobody
+ * keeps them). A row that the simulator gave up on is left out and counted, its
+ * episode begins again and is not reported. s' is the observation before the
+ * reset.
  *
  * Returns 0, or -EDOM when an action, observation or reward is not finite,
  * with one line in why (n bytes) naming environment, step and seed; the

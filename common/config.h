@@ -137,6 +137,8 @@ struct config {
     int progress;                     /* enum config_progress on stdout, auto */
     bool tensorboard;                 /* learner: event files in RUN/tensorboard, true */
     bool idle_priority;               /* actor: SCHED_IDLE */
+    uint64_t actor_threads;           /* actor: that step its environments, with the same results. 1 */
+    uint64_t idle_actors;             /* actor: how many of them this host has; more than 8 a core take turns. 1 */
     bool evaluator;                   /* actor: play the newest parameters by turns, store nothing */
     char replay_dir[CONFIG_PATH_LEN]; /* replay: folder of this run's rings, made where missing; "": RUN/replay */
     int on_full;                      /* enum config_on_full, pause: what an actor does when its window is full */

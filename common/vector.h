@@ -17,7 +17,8 @@
  * (-fopenmp-simd) or a file that may add in another order: nothing else lets
  * the compiler add in lanes.
  */
-#if defined(__x86_64__) && !defined(__clang__)
+/* Their choice at start-up would come before ThreadSanitizer is there. */
+#if defined(__x86_64__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__)
 #define VECTOR_CLONES \
     __attribute__((   \
         target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))

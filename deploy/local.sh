@@ -149,7 +149,7 @@ on_signal() {
 }
 
 train() {
-    local i line
+    local i line actors
     local commands=(-- learner "$run/bin/softq-learner" "--run_dir=$run"
         "${options[@]}")
     if [[ -n $compose ]]; then
@@ -161,9 +161,11 @@ train() {
         commands+=(-- "shard-$i" "$run/bin/softq-replay" "${peer[@]}"
             "--index=$i" "--name=shard-$i" "${import[@]}")
     done
-    for ((i = 0; i < $(effective actors); i++)); do
+    actors=$(effective actors)
+    for ((i = 0; i < actors; i++)); do
         commands+=(-- "actor-$i" "$run/bin/softq-actor" "${peer[@]}"
-            "--name=actor-$i" --idle_priority=true "${ledger[@]}")
+            "--name=actor-$i" --idle_priority=true
+            "--idle_actors=$actors" "${ledger[@]}")
     done
     for ((i = 0; i < $(effective evaluators); i++)); do
         commands+=(-- "evaluator-$i" "$run/bin/softq-actor" "${peer[@]}"

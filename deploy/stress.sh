@@ -162,7 +162,8 @@ launch() {
     else
         for ((i = 0; i < actors; i++)); do
             commands+=(-- "actor-$i" "$run/bin/softq-actor" "${peer[@]}"
-                "--name=actor-$i" --idle_priority=true "${ledger[@]}")
+                "--name=actor-$i" --idle_priority=true
+                "--idle_actors=$actors" "${ledger[@]}")
         done
     fi
     exec {line}<> <(:)

@@ -18,7 +18,7 @@
 #include "common/stored.h"
 #include "learner/algorithm.h"
 #include "learner/network.h"
-#include "learner/pool.h"
+#include "common/pool.h"
 
 enum { ALGORITHM_MOST_Q = STORED_TWINS };
 

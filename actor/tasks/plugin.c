@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/hash.h"
 #include "actor/include/softq/env.h"
 #include "actor/tasks/tasks.h"
+#include "common/hash.h"
 
 _Static_assert((int)SOFTQ_ENV_MAX_STATS == (int)ENV_MAX_STATS, "statistics");
 _Static_assert((int)SOFTQ_ENV_MAX_DIM == (int)ENV_MAX_DIM, "dimensions");
@@ -227,6 +227,7 @@ static void plugin_position(const void *state, double xy[2]) {
 const struct env_class tasks_plugin = {
     .name = "env",
     .rewarded = "what its author says",
+    .one_thread = true,
     .load = plugin_load,
     .unload = plugin_unload,
     .create = plugin_create,

@@ -6,13 +6,15 @@
  * the same states with the same controls, and the two take turns at being
  * first.
  *
- *   bench_rollout [--json] [--wall] [SECONDS a task] [TASK ...]
+ *   bench_rollout [--json] [--wall] [--threads=N] [SECONDS a task] [TASK ...]
  *
  * us a step of one environment; the medians over slices of a run. "times" is
  * rollout / (mj_step + rne + sgemm), "share" is mj_step / rollout. A task is
  * marked where times is above 1.05, or share below 90 % and a step takes 40 us.
  *
  * Times are those of the thread on a core; --wall: those of the clock.
+ * --threads=N: so many step the rollout's environments (actor_threads); the
+ * copies stay with one.
  * --json: one object a task, in one line each: name ("rollout"), task,
  * environments, units, mujoco (its version), steps_per_s, bare_steps_per_s
  * (mj_step, rne and sgemm alone), times, share, us_mj_step, us_rollout.
@@ -35,6 +37,7 @@ static const double slice_seconds = 0.02;
 
 /* This thread's time on a core: others may want it too. */
 static clockid_t time_is = CLOCK_THREAD_CPUTIME_ID;
+static uint64_t threads = 1;
 
 static double now(void) {
     struct timespec t;
@@ -56,8 +59,11 @@ static void give_up(const char *why) {
 }
 
 static void start(struct bench *b, const char *task) {
-    struct config config = {
-        .seed = 1, .units = UNITS, .environments = E, .horizon = 1000000000};
+    struct config config = {.seed = 1,
+                            .units = UNITS,
+                            .environments = E,
+                            .horizon = 1000000000,
+                            .actor_threads = threads};
     char why[512] = "";
     snprintf(config.task, sizeof(config.task), "%s", task);
     if (rollout_init(&b->rollout, &config, RNG_TEST, 0, 0, why, sizeof(why)))
@@ -103,7 +109,7 @@ static void step_bare(struct bench *b) {
         for (int i = 0; i < robot->model->frame_skip; i++)
             mj_step(m, b->twin[e]);
     b->seconds[SIMULATOR] += now() - t;
-    if (robot->model->robot->contact_forces) {
+    if (robot->model->robot && robot->model->robot->contact_forces) {
         t = now();
         for (size_t e = 0; e < E; e++) mj_rnePostConstraint(m, b->twin[e]);
         b->seconds[FORCES] += now() - t;
@@ -220,6 +226,10 @@ int main(int argc, char **argv) {
     const bool wall = argc > 1 && strcmp(argv[1], "--wall") == 0;
     argc -= wall, argv += wall;
     if (wall) time_is = CLOCK_MONOTONIC;
+    if (argc > 1 && strncmp(argv[1], "--threads=", 10) == 0) {
+        threads = strtoull(argv[1] + 10, NULL, 10);
+        argc--, argv++;
+    }
     const double seconds = argc > 1 ? atof(argv[1]) : 3.0;
     mlp_blas_setup();
     if (!json)

@@ -39,7 +39,7 @@
 #include <time.h>
 
 #include "learner/algorithm.h"
-#include "learner/pool.h"
+#include "common/pool.h"
 
 enum { MOST_ROUNDS = 10000, MOST_ROWS = 2048 };
 static const double turn_seconds = 0.04;

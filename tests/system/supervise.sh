@@ -343,6 +343,53 @@ full_logs_move_aside() {
     expect "${FUNCNAME[0]}" $?
 }
 
+# Also for a launcher that ignores SIGCHLD, which a shell then cannot trap.
+restarts_the_killed_unheard() {
+    begin "${FUNCNAME[0]}" actor-0 actor
+    command=(env --ignore-signal=CHLD "${command[@]}")
+    launch 1
+    kill -KILL "$(pid_of actor-0)"
+    until_true 30 has_lines "$run/starts" 2
+    local back=$?
+    sleep 0.2
+    kill -TERM "$supervisor"
+    wait "$supervisor"
+    [[ $? == 0 && $back == 0 ]] && nobody
+    expect "${FUNCNAME[0]}" $?
+}
+
+own_ticks() { # of the supervisor on a core, without its children's
+    awk '{ sub(/.*[)] /, ""); print $12 + $13 }' "/proc/$supervisor/stat"
+}
+
+# Of 256 children a killed one is seen at once, and in 2 s they cost under a
+# 25th of a core.
+hundreds_cost_little() {
+    local i from ticks child seen
+    run=$scratch/${FUNCNAME[0]}
+    mkdir -p "$run"
+    command=("$supervise" "--run=$run")
+    for ((i = 0; i < 256; i++)); do
+        command+=(-- "actor-$i" sh -c 'exec sleep 100')
+    done
+    "${command[@]}" >"$run/out" 2>"$run/err" &
+    supervisor=$!
+    until_true 200 grep -qs 'actor-255 started' "$run/logs/supervise.log"
+    sleep 1
+    from=$(own_ticks)
+    sleep 2
+    ticks=$(($(own_ticks) - from))
+    child=$(pid_of actor-100)
+    kill -KILL "$child"
+    until_true 5 grep -q "($child) ended" "$run/logs/supervise.log"
+    seen=$?
+    kill -TERM "$supervisor"
+    wait "$supervisor"
+    echo "ticks of 200: $ticks" >>"$run/err"
+    ((seen == 0 && ticks <= 8))
+    expect "${FUNCNAME[0]}" $?
+}
+
 # One line and status 2 for a wrong command line.
 refuses_bad_arguments() {
     run=$scratch/${FUNCNAME[0]}
@@ -361,6 +408,7 @@ refuses_bad_arguments() {
 launcher=''
 command=()
 cases=(refuses_bad_arguments full_logs_move_aside restarts_only_crashes restarts_the_killed
+    restarts_the_killed_unheard hundreds_cost_little
     ends_with_the_learner reports_the_last_actor_refused
     goes_on_with_another_actor refuses_a_missing_program stops_in_order
     kills_the_deaf second_signal_kills nobody_else_holds_the_lifeline

@@ -43,7 +43,7 @@ only learner 'common|proto'
 
 includes actor common learner proto replay tests | grep -E '"\.\.?/' |
     check paths_start_at_the_root
-keep only_mlp_calls_cblas 'cblas\.h|openblas.*' 'common/mlp\.c|learner/(pool|main)\.c'
+keep only_mlp_calls_cblas 'cblas\.h|openblas.*' 'common/mlp\.c|learner/main\.c'
 keep only_wire_onnx_and_events_know_protobuf '.*pb-c\.h|protobuf-c.*' \
     'proto/wire[a-z_]*\.[ch]|actor/onnx\.c|learner/events\.c'
 keep only_actors_know_mujoco 'mujoco/.*' \
@@ -52,10 +52,10 @@ keep only_the_page_knows_http 'microhttpd\.h' 'learner/page\.c'
 keep common_knows_no_sockets 'uv\.h|zmq\.h' '(actor|learner|proto|replay)/.*'
 
 # pure modules: no loop, no socket, neither directly nor through a header
-pure='common/.*|proto/(wire.*|allowed.*|complaint.*|route.*)|actor/(env|exploration|rollout|outbox|window)\.[ch]'
+pure='common/.*|proto/(wire.*|allowed.*|complaint.*|route.*)|actor/(env|exploration|rollout|outbox|turns|window)\.[ch]'
 pure+='|actor/tasks/.*\.[ch]|replay/(ring|ring_file|rings|import|audit|book|extract|dataset|npz|npz_write|dedup)\.[ch]'
 pure+='|learner/(soft_value|svgd|adam|critic|ddpg|limiter|algorithm[a-z_]*)\.[ch]'
-pure+='|learner/(network|origin|pool|schedule)\.[ch]'
+pure+='|learner/(network|origin|schedule)\.[ch]'
 pure+='|learner/(registry|state|feed|hello_rate|checkpoint|progress|events|trainer|why|history)\.[ch]'
 loops='uv\.h|zmq\.h|proto/(guard|keys|link|link_[a-z]*|lifecycle|sockpoll)\.h'
 includes actor common learner proto replay | grep -E "^($pure):" |

@@ -150,12 +150,16 @@ static void a_number_that_is_none_stops_the_rollout(void **unused) {
         {"nan", "a reward", "step 3"},
         {"unwritten", "a first observation", "step 0"}};
     for (size_t i = 0; i < 2; i++) {
-        struct config config = {
-            .seed = 42, .units = 4, .environments = 2, .task = "my-task"};
+        struct config config = {.seed = 42,
+                                .units = 4,
+                                .environments = 2,
+                                .task = "my-task",
+                                .actor_threads = 2};
         snprintf(config.env, sizeof(config.env), "%s", library(wrong[i][0]));
         struct rollout r;
         assert_int_equal(
             rollout_init(&r, &config, RNG_TEST, 0, 0, why, sizeof(why)), 0);
+        assert_null(r.pool); // its author was promised one thread
         int err = 0;
         for (int t = 0; t < 5 && !err; t++)
             err = rollout_step(&r, NULL, why, sizeof(why));

@@ -1,4 +1,4 @@
-#include "learner/pool.h"
+#include "common/pool.h"
 #include "tests/unit/test.h"
 
 #include <pthread.h>

@@ -252,6 +252,81 @@ static void a_non_finite_action_is_an_error(void **unused) {
     free(phi);
 }
 
+/* The same rows, episodes and counters, bit for bit, whoever steps them. */
+static void threads_change_nothing(void **unused) {
+    (void)unused;
+    const char *const tasks[] = {"multigoal", "half-cheetah"};
+    for (size_t t = 0; t < 2; t++) {
+        struct rollout r[2];
+        struct batch batch[2];
+        struct rollout_episode episodes[2][ROLLOUT_EPISODES];
+        size_t n[2];
+        for (size_t i = 0; i < 2; i++) {
+            struct config config = settings(tasks[t]);
+            config.actor_threads = i == 0 ? 1 : 3;
+            start(&r[i], &config, 0, 0);
+            assert_true((r[i].pool != NULL) == (i == 1));
+            float *phi = some_policy(&r[i], 0.4f);
+            set_policy(&r[i], phi, 1);
+            free(phi);
+            fill_batch(&batch[i], &r[i], 60 * E);
+            run(&r[i], &batch[i], 60);
+            n[i] = rollout_take(&r[i], episodes[i], ROLLOUT_EPISODES);
+        }
+        const size_t S = batch[0].S, A = batch[0].A, rows = batch[0].n;
+        assert_true(rows == 60 * E && batch[1].n == rows);
+        assert_memory_equal(batch[0].s, batch[1].s, rows * S * sizeof(float));
+        assert_memory_equal(batch[0].a, batch[1].a, rows * A * sizeof(float));
+        assert_memory_equal(batch[0].next, batch[1].next,
+                            rows * S * sizeof(float));
+        assert_memory_equal(batch[0].r, batch[1].r, rows * sizeof(float));
+        assert_memory_equal(batch[0].flags, batch[1].flags, rows);
+        assert_true(n[0] >= E * 8 && n[1] == n[0]);
+        for (size_t i = 0; i < n[0]; i++) {
+            assert_true(episodes[0][i].env == episodes[1][i].env);
+            assert_true(episodes[0][i].ret == episodes[1][i].ret);
+        }
+        for (size_t i = 0; i < 2; i++) {
+            batch_finish(&batch[i]);
+            rollout_finish(&r[i]);
+        }
+    }
+}
+
+static const void *broken_state;
+
+static void broken_step(void *state, const double *action, float *obs,
+                        struct env_result *result) {
+    env_find("multigoal")->step(state, action, obs, result);
+    if (state == broken_state) obs[1] = NAN;
+}
+
+/* An environment's error is told as without threads: the rows before it are
+ * there, and it is named. */
+static void threads_tell_the_first_error(void **unused) {
+    (void)unused;
+    struct config config = settings("multigoal");
+    for (config.actor_threads = 1; config.actor_threads <= 3;
+         config.actor_threads++) {
+        struct rollout r;
+        struct batch batch;
+        char why[256] = "";
+        start(&r, &config, 0, 0);
+        fill_batch(&batch, &r, 2 * E);
+        run(&r, &batch, 1);
+        struct env_class broken = *r.class;
+        broken.step = broken_step;
+        r.class = &broken;
+        broken_state = r.states[2];
+        assert_int_equal(rollout_step(&r, &batch, why, sizeof(why)), -EDOM);
+        assert_int_equal(batch.n, E + 2);
+        assert_non_null(strstr(why, "an observation is not finite"));
+        assert_non_null(strstr(why, "environment 2"));
+        batch_finish(&batch);
+        rollout_finish(&r);
+    }
+}
+
 static void unstable_step(void *state, const double *action, float *obs,
                           struct env_result *result) {
     (void)state, (void)action;
@@ -308,6 +383,8 @@ int main(void) {
         cmocka_unit_test(episodes_sum_the_rows),
         cmocka_unit_test(the_list_of_episodes_is_bounded),
         cmocka_unit_test(a_non_finite_action_is_an_error),
+        cmocka_unit_test(threads_change_nothing),
+        cmocka_unit_test(threads_tell_the_first_error),
         cmocka_unit_test(unstable_steps_are_left_out),
         cmocka_unit_test(an_unknown_task_is_refused),
     };

@@ -18,7 +18,8 @@ extern "C" {
  *     cc -O2 -shared -fPIC -Iactor/include -o my_env.so deploy/examples/my_env.c
  *     deploy/local.sh ./my_env.so
  *
- * One process steps many environments of it, one after the other on one thread.
+ * One process steps many environments of it, one after the other on one thread,
+ * whatever the option actor_threads says: more actors use more cores.
  * Keep all that changes in your state: then seeds repeat, and a process that was
  * killed goes on.
  *

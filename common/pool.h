@@ -1,11 +1,11 @@
-#ifndef LEARNER_POOL_H
-#define LEARNER_POOL_H
+#ifndef COMMON_POOL_H
+#define COMMON_POOL_H
 
 #include <stddef.h>
 
 /*
- * Worker threads for fork-join over slices of a minibatch. They sleep between
- * jobs; every signal is blocked in them.
+ * Worker threads for fork-join: slices of a minibatch, environments. They sleep
+ * between jobs; every signal is blocked in them.
  */
 struct pool;
 

@@ -1,4 +1,4 @@
-#include "learner/pool.h"
+#include "common/pool.h"
 
 #include <assert.h>
 #include <pthread.h>
