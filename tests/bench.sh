@@ -1,7 +1,7 @@
 #!/bin/bash
 # Every benchmark: ours, what limits it, and what one would take instead.
 #
-#   tests/bench.sh [--quick] [--long] [--rounds=N] [--json=FILE]
+#   tests/bench.sh [--quick] [--long] [--only=TEXT] [--rounds=N] [--json=FILE]
 #                  [--peers=DIR | --no-peers] [PART ...]
 #
 #   learner     updates/s: sgemm's limit in the same run, PyTorch, JAX
@@ -17,6 +17,7 @@
 # compares with each in the same rounds. The machine should do nothing else.
 #
 # --quick: one short round of fewer cases, to see that all works (minutes).
+# --only: of the learner's settings and the savings those with TEXT in their name.
 # --long: end-to-end also on swimmer (to a mean return of 25).
 # The peers are pinned packages from the package registry, and jemalloc of
 # Debian, in a folder that is removed afterwards; --peers=DIR keeps it there
@@ -35,7 +36,7 @@ readonly peers_packages=(torch==2.13.0 jax==0.10.2 jaxlib==0.10.2
 readonly reverb_packages=('dm-reverb[tensorflow]==0.14.0')
 readonly all_parts=(learner actor replay startup scale savings end-to-end)
 
-quick='' long='' rounds='' json=$PWD/bench.json peers='' with_peers=yes parts=()
+quick='' long='' only='' rounds='' json=$PWD/bench.json peers='' with_peers=yes parts=()
 
 usage() { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0"; }
 
@@ -49,6 +50,7 @@ for argument; do
     -h | --help) usage && exit 0 ;;
     --quick) quick=yes ;;
     --long) long=yes ;;
+    --only=*) only=${argument#*=} ;;
     --rounds=*) rounds=${argument#*=} ;;
     --json=*) json=$(readlink -m -- "${argument#*=}") ;;
     --peers=*) peers=$(readlink -m -- "${argument#*=}") ;;

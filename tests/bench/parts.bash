@@ -2,7 +2,7 @@
 # that are whole runs are in runs.bash.
 # shellcheck shell=bash
 
-: "${root:?}" "${build:?}" "${work:?}" "${rounds:?}" "${quick?}"
+: "${root:?}" "${build:?}" "${work:?}" "${rounds:?}" "${quick?}" "${only?}"
 peers=${peers-} no_peers='' no_reverb='' jemalloc='' # set up by tests/bench.sh
 cores=$(nproc)
 some_threads=$((cores > 1 ? 2 : 1)) # as many as are compared, from 1
@@ -157,6 +157,7 @@ part_learner() {
     local cases=("${learner_cases[@]}") kinds=(eager compiled jax)
     [[ -z $quick ]] || cases=("${cases[@]:0:3}")
     for case in "${cases[@]}"; do
+        [[ $case == *"$only"* ]] || continue
         read -ra options <<<"${case#*|}"
         for ((threads = 1; threads <= some_threads; threads++)); do
             name="${case%%|*}, $threads thread$([[ $threads == 1 ]] || echo s)"

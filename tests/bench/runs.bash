@@ -1,7 +1,7 @@
 # Sourced by tests/bench.sh after parts.bash: the parts that are whole runs.
 # shellcheck shell=bash
 
-: "${root:?}" "${build:?}" "${work:?}" "${rounds:?}" "${quick?}" "${long?}"
+: "${root:?}" "${build:?}" "${work:?}" "${rounds:?}" "${quick?}" "${long?}" "${only?}"
 : "${cores:?}" "${some_threads:?}" "${update_rounds:?}" "${malloc_conf:?}"
 peers=${peers-} no_peers=${no_peers-} jemalloc=${jemalloc-}
 run_seconds=20
@@ -104,13 +104,10 @@ savings=(
     'proposals a state|--shared_proposals=false'
     "sampler's proposals|--value_proposals=sampler"
     '16 proposals|--value_particles=16'
-    '100 proposals|--value_particles=100'
     '4 particles, 4 moved|--particles_fixed=4 --particles_moved=4'
     '32 particles, 32 moved|--particles_fixed=32 --particles_moved=32'
     'minibatch 64|--minibatch=64'
     '64 units|--units=64'
-    '200 units|--units=200'
-    'twin_q|--twin_q=true'
 )
 
 # Numbers of an array of an object, the smallest of them.
@@ -126,6 +123,7 @@ part_savings() {
     [[ -z $quick ]] || seeds=1 savings=("${savings[@]:0:2}")
     for ((round = 1; round <= seeds; round++)); do
         for case in "${savings[@]}"; do
+            [[ $case == *"$only"* ]] || continue
             row="multigoal, ${case%%|*}"
             read -ra options <<<"${case#*|}"
             say "savings: seed $round, ${case%%|*}"
@@ -181,7 +179,7 @@ else:
 }
 
 end_to_end() { # task, wanted
-    local task=$1 wanted=$2 row began seed seeds=3 threads last said why
+    local task=$1 wanted=$2 row began seed seeds=3 last said why
     local options=(--checkpoint_seconds=1 --keep_checkpoints=100000)
     row="$task, to $wanted$([[ $task == multigoal ]] && echo ' %')"
     "$build/softq-learner" --config="$root/deploy/presets/$task.ini" \
@@ -196,21 +194,20 @@ end_to_end() { # task, wanted
             refuse "local.sh failed: $(log_end)"
         record end-to-end "$row" s softq ours \
             "$(seconds_to "$task" "$began" "$wanted")"
-        for ((threads = 1; threads <= some_threads; threads++)); do
-            said='' why=$no_peers
-            if [[ -z $why ]]; then
-                said=$(cd -- "$work" && LD_PRELOAD=$jemalloc MALLOC_CONF=$malloc_conf \
-                    OMP_NUM_THREADS=$threads on_cores "$cores" "$peers/python/bin/python" \
-                    "$root/tests/bench/peers/train_torch.py" config.ini \
-                    "$EPOCHREALTIME" "$wanted" --seed="$seed" \
-                    --max_updates="$last" --threads="$threads" 2>>log | tail -n 1)
-                why="it never came there, best $(number_in "$said" best)"
-                [[ -n $said ]] || why=$(log_end)
-            fi
-            record end-to-end "$row" s \
-                "PyTorch, one process, $threads threads" peer \
-                "$(number_in "$said" seconds || echo "$why")"
-        done
+        said='' why=$no_peers
+        if [[ -z $why ]]; then
+            said=$(cd -- "$work" && LD_PRELOAD=$jemalloc MALLOC_CONF=$malloc_conf \
+                OMP_NUM_THREADS=$some_threads on_cores "$cores" \
+                "$peers/python/bin/python" \
+                "$root/tests/bench/peers/train_torch.py" config.ini \
+                "$EPOCHREALTIME" "$wanted" --seed="$seed" \
+                --max_updates="$last" --threads="$some_threads" 2>>log |
+                tail -n 1)
+            why="it never came there, best $(number_in "$said" best)"
+            [[ -n $said ]] || why=$(log_end)
+        fi
+        record end-to-end "$row" s "PyTorch, $some_threads threads" peer \
+            "$(number_in "$said" seconds || echo "$why")"
     done
     round=1
 }
