@@ -14,6 +14,7 @@
 
 enum {
     TICK_MS = 100,
+    REFRESH_MS = 1000,   /* longer without an answer: on with the old policy */
     CROWD_TICK_MS = 400, /* joined, one of a crowd: ticks are what it costs */
     OUTBOX_EPISODES = 8192,
     LINGER_MS = 200,
@@ -26,7 +27,8 @@ static bool lockstep_may_step(const struct actor *a) {
 }
 
 static bool may_step(const struct actor *a) {
-    if (a->stopping || !a->welcomed || !a->has_policy || a->resting)
+    if (a->stopping || !a->welcomed || !a->has_policy || a->resting ||
+        a->refreshing)
         return false;
     if (a->config.evaluator) return a->playing;
     if (a->config.on_full == ON_FULL_DROP) return true;
@@ -75,7 +77,7 @@ static void on_rested(uv_timer_t *timer) {
 static void take_turns(struct actor *a) {
     const uint64_t ms = turns_rest(&a->turns, uv_hrtime(), &a->jitter);
     if (ms == 0) return;
-    a->resting = true;
+    a->resting = a->paused = true;
     uv_idle_stop(&a->step);
     uv_timer_start(&a->rest, on_rested, ms, 0);
 }
@@ -132,6 +134,7 @@ static void on_step(uv_idle_t *idle) {
     struct actor *a = idle->data;
     if (!may_step(a)) {
         uv_idle_stop(idle); /* actor_wake() starts it again */
+        a->paused = !a->config.evaluator;
         turns_end(&a->turns, uv_hrtime());
         return;
     }
@@ -154,10 +157,23 @@ static void on_step(uv_idle_t *idle) {
 }
 
 void actor_wake(struct actor *a) {
-    if (may_step(a)) {
-        turns_begin(&a->turns, uv_hrtime());
-        uv_idle_start(&a->step, on_step);
+    if (!may_step(a)) return;
+    if (a->pull_put_off) {
+        a->pull_put_off = false;
+        join_pull(a);
+        a->refreshing = a->state == ACTOR_JOINED;
+        if (a->refreshing) return;
     }
+    a->paused = false;
+    turns_begin(&a->turns, uv_hrtime());
+    uv_idle_start(&a->step, on_step);
+}
+
+/* Steps do not wait for a learner that does not answer. */
+static void watch_refresh(struct actor *a) {
+    if (a->state != ACTOR_JOINED ||
+        uv_now(a->loop) - a->pulled_ms >= REFRESH_MS)
+        a->refreshing = false;
 }
 
 static void on_room(struct delivery *delivery) {
@@ -249,6 +265,7 @@ static void on_tick(uv_timer_t *timer) {
     }
     say_dropped(a);
     delivery_tick(&a->delivery);
+    watch_refresh(a);
     actor_wake(a);
     const bool crowd = turns_crowd(&a->turns) > 2.0;
     uv_timer_set_repeat(timer, crowd && a->state == ACTOR_JOINED ? CROWD_TICK_MS

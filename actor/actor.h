@@ -65,6 +65,9 @@ struct actor {
     uint64_t looked_ms, asked_ms, beat_ms, episodes_ms;
     uint64_t pulled_ms; /* GetParameters sent, 0: answered */
     uint64_t wanted_us; /* the first GetParameters since an answer; 0: none */
+    bool paused;        /* no step can be made: no room, or the others' turn */
+    bool pull_put_off;  /* until one can */
+    bool refreshing;    /* one could: with the parameters that were put off */
     struct histogram pulls; /* microseconds to its answer, since a heartbeat */
     char obstacle[CONFIG_PATH_LEN + 64]; /* what it waits for, in words */
     struct rng jitter;

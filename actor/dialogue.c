@@ -172,6 +172,7 @@ static void on_refused(struct actor *a, const struct wire_refused *refused) {
 
 static void pull_answered(struct actor *a) {
     a->pulled_ms = 0;
+    a->refreshing = false;
     if (a->wanted_us == 0) return;
     histogram_add(&a->pulls, uv_hrtime() / 1000 - a->wanted_us);
     a->wanted_us = 0;
@@ -238,6 +239,7 @@ void dialogue_on_message(struct link_client *client,
         break;
     case WIRE_NOT_MODIFIED:
         pull_answered(a);
+        actor_wake(a);
         break;
     case WIRE_RECEIVED:
         if (m->received.epoch == a->self.incarnation) {

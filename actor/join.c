@@ -28,9 +28,14 @@ static uint64_t ms(double seconds) {
     return (uint64_t)(seconds * 1e3);
 }
 
+/* Who cannot step has no use for parameters, and hundreds that wait for room
+ * would take a core's time by fetching them. */
 static void on_pull(uv_timer_t *timer) {
     struct actor *a = timer->data;
-    join_pull(a);
+    if (a->paused && a->has_policy)
+        a->pull_put_off = true;
+    else
+        join_pull(a);
 }
 
 void join_pull(struct actor *a) {

@@ -265,7 +265,8 @@ static struct crowd look_at_actors(const struct why *why) {
         }
         crowd.full += c->waiting != 0;
         crowd.bare += c->policy_version == 0;
-        if (of_this_generation(c->policy_version, why->version) &&
+        if (c->waiting == 0 &&
+            of_this_generation(c->policy_version, why->version) &&
             (!crowd.behind ||
              c->policy_version <
                  crowd.behind->progress.counters.policy_version))

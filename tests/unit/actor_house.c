@@ -181,6 +181,8 @@ static void on_shard(struct link_server *server, const struct link_route *from,
         h->stored[0] = 1; /* it is dropped: the window goes on */
     } else if (!shard->busy) {
         h->repeats += h->stored[insert->seq];
+        for (size_t i = 0; !h->stored[insert->seq] && i < insert->rows.n; i++)
+            h->outdated += insert->rows.version[i] != h->version;
         h->stored_n += !h->stored[insert->seq];
         h->stored[insert->seq] = 1;
         shard->answered++;

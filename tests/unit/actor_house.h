@@ -45,7 +45,9 @@ struct actor_house {
     unsigned char stored[MOST];
     uint64_t stored_n, repeats, changed, over_window;
     float boldest[4]; /* of a stage: largest |action| made in it */
-    uint64_t steps_then, dropped_then;
+    uint64_t steps_then, dropped_then, pulls_then;
+    uint64_t
+        outdated; /* rows stored that another version than the house's made */
     uint64_t answered_then[SHARDS]; /* when the scenario's change was made */
     int status;
 

@@ -106,7 +106,7 @@ class Memory:
         for memory, new in zip(self.rows, rows):
             new = torch.from_numpy(np.ascontiguousarray(new, np.float32))
             at = torch.arange(self.n, self.n + len(new)) % self.capacity
-            memory[at] = new.view(len(new), -1)
+            memory[at] = new.view(-1, memory.shape[1])
         self.n += len(rows[2])
 
     def sample(self, n):
