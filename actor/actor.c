@@ -15,7 +15,7 @@
 enum {
     TICK_MS = 100,
     REFRESH_MS = 1000,   /* longer without an answer: on with the old policy */
-    CROWD_TICK_MS = 400, /* joined, one of a crowd: ticks are what it costs */
+    CROWD_TICK_MS = 500, /* joined, one of a crowd: ticks are what it costs */
     OUTBOX_EPISODES = 8192,
     LINGER_MS = 200,
     SAY_DROPPED_MS = 10000,
@@ -71,6 +71,8 @@ static void on_rested(uv_timer_t *timer) {
     struct actor *a = timer->data;
     a->resting = false;
     actor_wake(a);
+    if (!uv_is_active((const uv_handle_t *)&a->step))
+        turns_end(&a->turns, uv_hrtime());
 }
 
 /* After rows went away, so that a rest keeps none waiting. */

@@ -22,7 +22,7 @@ void turns_begin(struct turns *turns, uint64_t now) {
 
 /* The end of a rest, where steps begin, may still lie ahead. */
 static uint64_t since(const struct turns *turns, uint64_t now) {
-    return now > turns->began ? now - turns->began : 0;
+    return turns->began != 0 && now > turns->began ? now - turns->began : 0;
 }
 
 void turns_end(struct turns *turns, uint64_t now) {

@@ -39,8 +39,8 @@ void turns_begin(struct turns *turns, uint64_t now);
 /* None can be made any more, for another reason than a rest. */
 void turns_end(struct turns *turns, uint64_t now);
 
-/* While steps can be made: ms to rest now, at most 10000, 0: go on. Steps can
- * be made again from the end of the rest on. */
+/* Rows went away: ms to rest now, at most 10000, 0: go on. Steps can be made
+ * again from the end of the rest on, unless turns_end() says otherwise. */
 uint64_t turns_rest(struct turns *turns, uint64_t now, struct rng *chance);
 
 #endif

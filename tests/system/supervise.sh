@@ -381,7 +381,7 @@ hundreds_cost_little() {
     ticks=$(($(own_ticks) - from))
     child=$(pid_of actor-100)
     kill -KILL "$child"
-    until_true 5 grep -q "($child) ended" "$run/logs/supervise.log"
+    until_true 20 grep -q "($child) ended" "$run/logs/supervise.log"
     seen=$?
     kill -TERM "$supervisor"
     wait "$supervisor"

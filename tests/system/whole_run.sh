@@ -63,7 +63,7 @@ an_evaluator_plays_as_an_evaluation_does() {
         --ratio=1e-6 --keep_checkpoints=3 --checkpoint_seconds=1 \
         >"$run.out" 2>"$run.err" &
     launcher=$!
-    within 60 has_turn "$run" 60[01]
+    within 60 has_updates "$run" 601 && within 60 has_turn "$run" 60[01]
     kill -INT "$launcher"
     finish "$launcher" 20
     row=$(grep -E ',60[01],' "$run/evaluations.csv")
