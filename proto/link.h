@@ -149,6 +149,7 @@ struct link_client {
     void (*on_closed)(struct link_client *client);
     struct complaint complaint;
     enum link_handshake handshake; /* how the last one ended */
+    unsigned cuts;                 /* in a row, by the other side */
     char address[256];
     uint64_t again_ms; /* uv_now() to connect again at; 0: libzmq does */
 };

@@ -149,6 +149,7 @@ static void take_note(struct link_client *client, uint64_t now_ms) {
     enum link_handshake next;
     while ((next = link_monitor_next(client->monitor)) != LINK_HANDSHAKE_NONE) {
         client->handshake = next;
+        client->cuts = next == LINK_HANDSHAKE_CUT ? client->cuts + 1 : 0;
         const bool given_up = next == LINK_HANDSHAKE_REFUSED ||
                               next == LINK_HANDSHAKE_MISMATCH ||
                               next == LINK_HANDSHAKE_BROKEN;
@@ -157,6 +158,9 @@ static void take_note(struct link_client *client, uint64_t now_ms) {
 }
 
 const char *link_client_watch(struct link_client *client) {
+    static const char not_ours[] =
+        "key refused: it does not have the key that our allowed list gives it, "
+        "or is none of ours";
     const uint64_t now_ms = uv_now(client->loop);
     if (client->sock == NULL || client->stopping) return NULL;
     if (client->server != NULL) return NULL; /* nobody looks there */
@@ -174,10 +178,16 @@ const char *link_client_watch(struct link_client *client) {
                     : "key refused: it serves with keys only (--keys=DIR, made "
                       "by deploy/keys.sh)";
     case LINK_HANDSHAKE_CUT:
+        if (keys) return not_ours;
+        /* one who ends may cut one; where only it has keys, the faster side
+         * hangs up */
+        return client->cuts < 2
+                   ? NULL
+                   : "key refused, or no softq: it ends each connection at "
+                     "once, as who serves with keys only does (--keys=DIR, "
+                     "made by deploy/keys.sh)";
     case LINK_HANDSHAKE_BROKEN:
-        return keys ? "key refused: it does not have the key that our allowed "
-                      "list gives it, or is none of ours"
-                    : NULL;
+        return keys ? not_ours : NULL;
     case LINK_HANDSHAKE_NONE:
     case LINK_HANDSHAKE_DONE:
     case LINK_HANDSHAKE_ABSENT:

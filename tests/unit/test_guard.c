@@ -191,6 +191,47 @@ static void without_a_key_nothing_gets_in(void **state) {
     assert_int_equal(w->guard.counters.admitted, 0);
 }
 
+static void on_cut(uv_handle_t *handle) {
+    free(handle);
+}
+
+static void cut(uv_stream_t *listener, int status) {
+    uv_tcp_t *stream = calloc(1, sizeof(*stream));
+    assert_int_equal(status, 0);
+    assert_non_null(stream);
+    assert_int_equal(uv_tcp_init(listener->loop, stream), 0);
+    assert_int_equal(uv_accept(listener, (uv_stream_t *)stream), 0);
+    uv_close((uv_handle_t *)stream, on_cut);
+}
+
+/* A server with keys may hang up before our side has read why. */
+static void who_hangs_up_again_and_again_may_want_keys(void **state) {
+    struct world *w = *state;
+    uv_tcp_t *listener = calloc(1, sizeof(*listener));
+    struct sockaddr_in any;
+    struct sockaddr_in here;
+    int len = sizeof(here);
+    char address[64];
+    assert_non_null(listener);
+    assert_int_equal(uv_ip4_addr("127.0.0.1", 0, &any), 0);
+    assert_int_equal(uv_tcp_init(&w->b->loop, listener), 0);
+    assert_int_equal(uv_tcp_bind(listener, (struct sockaddr *)&any, 0), 0);
+    assert_int_equal(uv_listen((uv_stream_t *)listener, 8, cut), 0);
+    assert_int_equal(
+        uv_tcp_getsockname(listener, (struct sockaddr *)&here, &len), 0);
+    snprintf(address, sizeof(address), "tcp://127.0.0.1:%u",
+             ntohs(here.sin_port));
+    start_client_at(w, address, ACTOR, NULL);
+    const char *why = NULL;
+    for (int i = 0; i < 50 && why == NULL; i++) {
+        link_bench_run_for(w->b, 100);
+        why = link_client_watch(&w->b->client);
+    }
+    assert_non_null(why);
+    assert_non_null(strstr(why, "ends each connection at once"));
+    uv_close((uv_handle_t *)listener, on_cut);
+}
+
 /* A key that the list does not hold. */
 static void an_unknown_key_does_not_get_in(void **state) {
     struct world *w = *state;
@@ -500,6 +541,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(an_allowed_key_is_served),
         CASE(without_a_key_nothing_gets_in),
+        CASE(who_hangs_up_again_and_again_may_want_keys),
         CASE(an_unknown_key_does_not_get_in),
         CASE(a_key_that_is_allowed_later_gets_in),
         CASE(a_server_that_has_keys_later_is_found),
