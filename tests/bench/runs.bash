@@ -112,7 +112,7 @@ savings=(
 
 # Numbers of an array of an object, the smallest of them.
 least_in() { # JSON, name
-    [[ $1 =~ \"$2\":[[:space:]]*\[([^]]*)\] ]] &&
+    [[ $1 =~ \"$2\":\[([^]]*)\] ]] &&
         grep -oE '[0-9.]+' <<<"${BASH_REMATCH[1]}" | sort -n | head -n 1
 }
 
@@ -135,7 +135,7 @@ part_savings() {
             launch multigoal --seed="$round" ${quick:+--max_updates=300} \
                 --evaluation_episodes=1000 "${options[@]}" ||
                 refuse "local.sh failed: $(log_end)"
-            said=$(<"$work/run/evaluation.json")
+            said=$(tr -d '[:space:]' <"$work/run/evaluation.json")
             record savings "$row" % 'episodes that reach a goal' note \
                 "$(awk -v x="$(number_in "$said" success_rate)" \
                     'BEGIN { print 100 * x }')"
