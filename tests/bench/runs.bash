@@ -117,7 +117,7 @@ least_in() { # JSON, name
 }
 
 part_savings() {
-    local case row options preset said off seeds=3
+    local case row options preset said reached rarest off seeds=3
     mapfile -t preset < <(sed -n 's/^\([a-z_]*\) = \(.*\)$/--\1=\2/p' \
         "$root/deploy/presets/multigoal.ini")
     [[ -z $quick ]] || seeds=1 savings=("${savings[@]:0:2}")
@@ -136,12 +136,14 @@ part_savings() {
                 --evaluation_episodes=1000 "${options[@]}" ||
                 refuse "local.sh failed: $(log_end)"
             said=$(tr -d '[:space:]' <"$work/run/evaluation.json")
+            if ! reached=$(number_in "$said" success_rate) ||
+                ! rarest=$(least_in "$said" goal_counts); then
+                refuse "no success_rate or goal_counts: $said"
+            fi
             record savings "$row" % 'episodes that reach a goal' note \
-                "$(awk -v x="$(number_in "$said" success_rate)" \
-                    'BEGIN { print 100 * x }')"
+                "$(awk -v x="$reached" 'BEGIN { print 100 * x }')"
             record savings "$row" % 'of them the rarest goal' note \
-                "$(awk -v x="$(least_in "$said" goal_counts)" \
-                    -v n="$(number_in "$said" success_rate)" \
+                "$(awk -v x="$rarest" -v n="$reached" \
                     'BEGIN { print (n > 0 ? x / 10 / n : 0) }')"
             off=$("$build/tests/system/multigoal_judge" "$work/run" |
                 sed -n 's/^V(0, 0).* off by \([^ ]*\) %.*$/\1/p')
