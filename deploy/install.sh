@@ -75,6 +75,7 @@ LIST
 valgrind    valgrind
 debootstrap debootstrap
 python3-pip pip3
+python3-venv /usr/lib/python3*/ensurepip/__init__.py
 chromium    chromium
 prometheus  promtool
 curl        curl

@@ -120,6 +120,13 @@ environment() { # name, package...
     python_environment "$folder" "$@" && touch "$folder/whole"
 }
 
+# Never nothing: that would say that they are there.
+why_not() {
+    local said
+    said=$(log_end)
+    echo "${said:-no environment of Python (deploy/install.sh --slow installs python3-venv)}"
+}
+
 set_up_peers() {
     if [[ -z $with_peers ]]; then
         no_peers=--no-peers no_reverb=--no-peers
@@ -129,14 +136,14 @@ set_up_peers() {
     mkdir -p -- "$peers" || exit 2
     if has_part learner actor end-to-end; then
         environment python "${peers_packages[@]}" ||
-            no_peers=$(tail -n 1 "$work/log")
+            no_peers=$(why_not)
         [[ -n $no_peers ]] ||
             versions_in "$peers/python" torch jax gymnasium envpool mujoco >&2
         fetch_jemalloc
     fi
     if has_part replay; then
         environment reverb "${reverb_packages[@]}" ||
-            no_reverb=$(tail -n 1 "$work/log")
+            no_reverb=$(why_not)
     fi
     [[ -z $no_peers ]] || say "no peers: $no_peers"
 }
