@@ -71,6 +71,7 @@ run_block() {
             echo "# README.md:$line: $seconds s"
         else
             not_ok "README.md:$line ${shown[$line]}" "status $status after $seconds s: $(
+                grep -E '^(not ok|FAILED)' "$tree/tmp/readme.$line"
                 tail -n 10 "$tree/tmp/readme.$line")"
         fi
     done < <(sort -n "$tree$results")
