@@ -8,9 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/hash.h"
 #include "actor/tasks/mjcf.h"
 #include "common/exit_status.h"
+#include "common/hash.h"
 #include "common/log.h"
 
 /* MuJoCo's own handlers append to MUJOCO_LOG.TXT where the process stands. */
@@ -133,9 +133,7 @@ void mujoco_scene(const void *state, struct env_scene *scene) {
     *scene = (struct env_scene){robot->model->m, robot->d, robot->model->dt};
 }
 
-void mujoco_centre(struct mujoco_state *state, double centre[3]) {
-    mj_kinematics(state->model->m, state->d);
-    mj_comPos(state->model->m, state->d);
+void mujoco_centre(const struct mujoco_state *state, double centre[3]) {
     memcpy(centre, state->d->subtree_com + 3, 3 * sizeof(*centre));
 }
 
@@ -166,21 +164,50 @@ static bool went_wrong(const mjModel *m, const mjData *d) {
            d->warning[mjWARN_BADCTRL].number > 0;
 }
 
-void mujoco_step(struct mujoco_state *state, const double *action,
-                 struct env_result *result) {
+static void set_controls(struct mujoco_state *state, const double *action) {
     const mjModel *m = state->model->m;
-    mjData *d = state->d;
     for (int i = 0; i < (int)m->nu; i++) {
         const double *range = m->actuator_ctrlrange + (ptrdiff_t)2 * i;
-        d->ctrl[i] = env_scale(range, fmin(fmax(action[i], -1.0), 1.0));
+        state->d->ctrl[i] = env_scale(range, fmin(fmax(action[i], -1.0), 1.0));
     }
-    for (int i = 0; i < state->model->frame_skip; i++) mj_step(m, d);
-    state->steps++;
+}
 
+static void end_step(struct mujoco_state *state, struct env_result *result) {
+    state->steps++;
     *result = (struct env_result){0};
-    result->unstable = went_wrong(m, d);
+    result->unstable = went_wrong(state->model->m, state->d);
     result->truncated =
         result->unstable || state->steps >= state->model->horizon;
+}
+
+void mujoco_step(struct mujoco_state *state, const double *action,
+                 struct env_result *result) {
+    set_controls(state, action);
+    for (int i = 0; i < state->model->frame_skip; i++)
+        mj_step(state->model->m, state->d);
+    end_step(state, result);
+}
+
+void mujoco_step_to_now(struct mujoco_state *state, const double *action,
+                        struct env_result *result) {
+    const mjModel *m = state->model->m;
+    mjData *d = state->d;
+    // only this integrator can be halved
+    const bool halves = m->opt.integrator == mjINT_EULER;
+    set_controls(state, action);
+    for (int i = 0; i < state->model->frame_skip; i++) {
+        if (halves) {
+            mj_step2(m, d);
+            mj_step1(m, d);
+        } else {
+            mj_step(m, d);
+        }
+    }
+    if (!halves) {
+        mj_kinematics(m, d);
+        mj_comPos(m, d);
+    }
+    end_step(state, result);
 }
 
 void mujoco_observe(const struct mujoco_state *state, int skip, float *obs) {

@@ -73,14 +73,9 @@ void mujoco_scene(const void *state, struct env_scene *scene);
 double mujoco_numeric(const mjModel *m, const char *name, double otherwise);
 
 /*
- * centre out (3): m, of the first body and all that hangs on it, where the
- * coordinates stand now; MuJoCo's own lags a simulator step behind them.
- */
-void mujoco_centre(struct mujoco_state *state, double centre[3]);
-
-/*
  * The model's initial state plus uniform noise on +-noise, on every coordinate
- * and velocity alike.
+ * and velocity alike. What follows from them (xpos, xmat, subtree_com) is
+ * there.
  */
 void mujoco_reset(struct mujoco_state *state, struct rng *rng, double noise);
 
@@ -93,6 +88,21 @@ void mujoco_reset(struct mujoco_state *state, struct rng *rng, double noise);
  */
 void mujoco_step(struct mujoco_state *state, const double *action,
                  struct env_result *result);
+
+/*
+ * The same simulation, bit for bit, after mujoco_reset() and then only this:
+ * what follows from the coordinates (xpos, xmat, subtree_com) stands where they
+ * do, where mj_step leaves it a simulator step behind. With Euler's integrator
+ * that costs nothing: the first half of the next simulator step is done ahead.
+ */
+void mujoco_step_to_now(struct mujoco_state *state, const double *action,
+                        struct env_result *result);
+
+/*
+ * centre out (3): m, of the first body and all that hangs on it, after
+ * mujoco_reset() or mujoco_step_to_now().
+ */
+void mujoco_centre(const struct mujoco_state *state, double centre[3]);
 
 /*
  * obs out (nq - skip + nv): the coordinates but the first skip, then all

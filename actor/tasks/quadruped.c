@@ -106,7 +106,7 @@ static void quadruped_step(void *state, const double *action, float *obs,
     struct quadruped *quadruped = state;
     const mjModel *m = quadruped->robot.model->m;
     const double before[2] = {quadruped->centre[0], quadruped->centre[1]};
-    mujoco_step(&quadruped->robot, action, result);
+    mujoco_step_to_now(&quadruped->robot, action, result);
     mujoco_centre(&quadruped->robot, quadruped->centre);
     look_for_target(quadruped);
 

@@ -69,7 +69,7 @@ static void snake_step(void *state, const double *action, float *obs,
                        struct env_result *result) {
     struct snake *snake = state;
     const double x = snake->centre[0];
-    mujoco_step(&snake->robot, action, result);
+    mujoco_step_to_now(&snake->robot, action, result);
     mujoco_centre(&snake->robot, snake->centre);
     const double speed = (snake->centre[0] - x) / snake->robot.model->dt;
     result->reward =

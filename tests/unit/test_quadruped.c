@@ -83,6 +83,35 @@ static void random_actions_never_crash(void **unused) {
     }
 }
 
+/* MuJoCo's own steps, to the bit, but what follows from the coordinates is of
+ * now. */
+static void positions_do_not_lag(void **unused) {
+    (void)unused;
+    struct robot f = robot_load("quadruped-maze");
+    struct rng rng = robot_stream(7);
+    float obs[S];
+    robot_reset(&f, 7, obs);
+    mjData *plain = mj_copyData(NULL, f.m, f.d);
+    mjData *now = mj_makeData(f.m);
+    assert_true(plain && now);
+    for (int t = 0; t < 200; t++) {
+        assert_false(robot_step_random(&f, &rng, obs).unstable);
+        mju_copy(plain->ctrl, f.d->ctrl, A);
+        for (int i = 0; i < 5; i++) mj_step(f.m, plain);
+        assert_memory_equal(plain->qvel, f.d->qvel, 14 * sizeof(mjtNum));
+        mj_copyData(now, f.m, plain);
+        mj_kinematics(f.m, now);
+        mj_comPos(f.m, now);
+        assert_memory_equal(now->subtree_com, f.d->subtree_com,
+                            (size_t)f.m->nbody * 3 * sizeof(mjtNum));
+        assert_memory_equal(now->xmat, f.d->xmat,
+                            (size_t)f.m->nbody * 9 * sizeof(mjtNum));
+    }
+    mj_deleteData(now);
+    mj_deleteData(plain);
+    robot_unload(&f);
+}
+
 /* A folder whose models have another body, or lack the body's file, is refused
  * in words. */
 static void another_body_is_refused(void **unused) {
@@ -237,6 +266,7 @@ int main(void) {
         cmocka_unit_test(it_stands_without_control),
         cmocka_unit_test(a_seed_repeats_an_episode),
         cmocka_unit_test(random_actions_never_crash),
+        cmocka_unit_test(positions_do_not_lag),
         cmocka_unit_test(another_body_is_refused),
         cmocka_unit_test(only_a_fall_on_the_back_ends),
         cmocka_unit_test(a_blown_up_simulation_is_unstable),

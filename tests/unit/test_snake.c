@@ -81,6 +81,8 @@ static void front_and_rear_are_alike(void **unused) {
            5 * sizeof(double));
     mju_zero(f.d->qvel, 5);
     mju_zero(mirror->d->qvel, 5);
+    mj_forward(f.m, f.d);
+    mj_forward(f.m, mirror->d);
 
     // the first step's pay is off: the mirror's centre was set behind its back
     for (int t = 0; t < 100; t++) {
