@@ -2,9 +2,10 @@
  * What a step of each MuJoCo task costs in a rollout of 16 environments, beside
  * what it cannot do without: mj_step, mj_rnePostConstraint where contact forces
  * are read, and the sampler's matrix products. Both do the same steps: before
- * each one the environments are copied, the copies are then stepped bare from
- * the same states with the same controls, and the two take turns at being
- * first.
+ * each one the sampler is asked what it will do and the environments are
+ * copied, the copies are then stepped bare from the same states with the same
+ * controls, and the two take turns at being first. (Controls that stay cost
+ * MuJoCo's solver less than ones that have just changed.)
  *
  *   bench_rollout [--json] [--wall] [--threads=N] [SECONDS a task] [TASK ...]
  *
@@ -48,7 +49,9 @@ static double now(void) {
 struct bench {
     struct rollout rollout;
     mjData *twin[E];
-    float *x, *w, *y; /* operands of the products: (E, most) (most, most) */
+    float *x, *w, *y;     /* operands of the products: (E, most) (most, most) */
+    float *seen, *xi, *a; /* (E, S) (E, A) (E, A) of the next step */
+    struct mlp_work work;
     double seconds[PARTS];
     size_t steps; /* of all environments */
 };
@@ -72,7 +75,11 @@ static void start(struct bench *b, const char *task) {
     float *phi = calloc(mlp_parameters(shape), sizeof(*phi));
     const size_t most = shape->S > UNITS ? shape->S : UNITS;
     b->x = calloc(most * (2 * E + UNITS), sizeof(*b->x));
-    if (!phi || !b->x) give_up("out of memory");
+    b->seen = calloc(E * (shape->S + 2 * shape->Y), sizeof(*b->seen));
+    if (!phi || !b->x || !b->seen || mlp_work_init(&b->work, shape, E, E))
+        give_up("out of memory");
+    b->xi = b->seen + E * shape->S;
+    b->a = b->xi + E * shape->Y;
     b->y = b->x + most * E;
     b->w = b->y + most * E;
     struct rng rng;
@@ -91,7 +98,8 @@ static void start(struct bench *b, const char *task) {
 static void finish(struct bench *b) {
     for (size_t e = 0; e < E; e++) mj_deleteData(b->twin[e]);
     rollout_finish(&b->rollout);
-    free(b->x);
+    mlp_work_finish(&b->work);
+    free(b->x), free(b->seen);
 }
 
 static void product(const struct bench *b, size_t in, size_t out) {
@@ -129,22 +137,40 @@ static void step_rollout(struct bench *b) {
     b->seconds[ROLLOUT] += now() - t;
 }
 
-/* The controls are known only afterwards, so a bare step that goes first takes
- * those of the step before. */
-static void step_both(struct bench *b, bool bare_first) {
+/* What the rollout's next step will choose, of copies of its streams. */
+static void choose_ahead(struct bench *b) {
+    const struct rollout *r = &b->rollout;
+    const size_t A = r->shape.Y;
+    for (size_t e = 0; e < E; e++) {
+        struct rng noise = r->noise[e];
+        policy_draw_noise(r->policy, b->xi + e * A, 1, &noise);
+    }
+    policy_observe(r->policy, b->seen, r->s, E);
+    policy_act(&r->shape, b->a, NULL, r->policy->phi, b->seen, b->xi, E, 1,
+               &b->work);
+}
+
+static void copy_environments(struct bench *b) {
     const struct mujoco_state *robot = b->rollout.states[0];
     const mjModel *m = robot->model->m;
+    const size_t A = b->rollout.shape.Y;
     for (size_t e = 0; e < E; e++) {
         const struct mujoco_state *state = b->rollout.states[e];
         mj_copyData(b->twin[e], m, state->d);
+        for (size_t i = 0; i < A; i++)
+            b->twin[e]->ctrl[i] = env_scale(m->actuator_ctrlrange + 2 * i,
+                                            (double)b->a[e * A + i]);
     }
-    if (!bare_first) step_rollout(b);
-    for (size_t e = 0; e < E; e++)
-        for (size_t i = 0; i < (size_t)m->nu; i++)
-            b->twin[e]->ctrl[i] = m->actuator_ctrlrange[2 * i + 1] *
-                                  (double)b->rollout.a[e * (size_t)m->nu + i];
-    step_bare(b);
-    if (bare_first) step_rollout(b);
+}
+
+static void step_both(struct bench *b, bool bare_first) {
+    choose_ahead(b);
+    copy_environments(b);
+    if (bare_first) step_bare(b);
+    step_rollout(b);
+    if (!bare_first) step_bare(b);
+    if (memcmp(b->a, b->rollout.a, sizeof(*b->a) * E * b->rollout.shape.Y) != 0)
+        give_up("the rollout chose other actions");
     b->steps += E;
 }
 
