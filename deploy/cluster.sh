@@ -184,7 +184,8 @@ processes_on() { # host
     at=tcp://$(advertised "$learner_host"):$port
     # beside the learner they take what time it leaves
     [[ ${host[$h/learner]} != yes ]] ||
-        at=tcp://127.0.0.1:$port own=(--idle_priority=true "--idle_actors=${host[$h/actors]}")
+        at=tcp://127.0.0.1:$port own=("$(beside_learner "${options[@]}")"
+            "--idle_actors=${host[$h/actors]}")
     [[ -n ${host[$h/programs]-} ]] || own+=('--models={bundle}/models')
     process=()
     if [[ ${host[$h/learner]} == yes ]]; then

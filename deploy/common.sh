@@ -133,6 +133,19 @@ keep_programs() { # run, program...
     done
 }
 
+# --idle_priority of actors beside the learner: they take what time it leaves,
+# unless the options say otherwise.
+beside_learner() { # options
+    local option said=true
+    for option; do
+        case $option in
+        --idle_priority) said=true ;;
+        --idle_priority=*) said=${option#*=} ;;
+        esac
+    done
+    echo "--idle_priority=$said"
+}
+
 # The pipe's only writer is the caller, so that kill -9 of it ends the run.
 supervise_under() { # run, the pipe, supervise's commands
     local run=$1 line=$2

@@ -149,7 +149,8 @@ on_signal() {
 }
 
 train() {
-    local i line actors
+    local i line actors beside
+    beside=$(beside_learner "${options[@]}")
     local commands=(-- learner "$run/bin/softq-learner" "--run_dir=$run"
         "${options[@]}")
     if [[ -n $compose ]]; then
@@ -164,12 +165,11 @@ train() {
     actors=$(effective actors)
     for ((i = 0; i < actors; i++)); do
         commands+=(-- "actor-$i" "$run/bin/softq-actor" "${peer[@]}"
-            "--name=actor-$i" --idle_priority=true
-            "--idle_actors=$actors" "${ledger[@]}")
+            "--name=actor-$i" "$beside" "--idle_actors=$actors" "${ledger[@]}")
     done
     for ((i = 0; i < $(effective evaluators); i++)); do
         commands+=(-- "evaluator-$i" "$run/bin/softq-actor" "${peer[@]}"
-            "--name=evaluator-$i" --evaluator=true --idle_priority=true)
+            "--name=evaluator-$i" --evaluator=true "$beside")
     done
     exec {line}<> <(:)
     attend supervise_under "$run" "$line" "${commands[@]}"

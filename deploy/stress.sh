@@ -146,7 +146,8 @@ make_run() {
 }
 
 launch() {
-    local i line ledger=()
+    local i line beside ledger=()
+    beside=$(beside_learner "${options[@]}")
     local commands=(-- learner "$run/bin/softq-learner" "--run_dir=$run"
         "${options[@]}")
     local peer=("--config=$run/launch.ini" "--join=$run" "--run_dir=$run")
@@ -162,8 +163,7 @@ launch() {
     else
         for ((i = 0; i < actors; i++)); do
             commands+=(-- "actor-$i" "$run/bin/softq-actor" "${peer[@]}"
-                "--name=actor-$i" --idle_priority=true
-                "--idle_actors=$actors" "${ledger[@]}")
+                "--name=actor-$i" "$beside" "--idle_actors=$actors" "${ledger[@]}")
         done
     fi
     exec {line}<> <(:)

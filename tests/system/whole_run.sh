@@ -230,12 +230,40 @@ $(tail -n 3 "$run.err")"
     done
 }
 
+policy_of() { # run: of its actor, to the kernel: SCHED_OTHER or SCHED_IDLE
+    chrt -p "$(pid_named "$1" actor-0)" 2>/dev/null | sed -n 's/.*policy: //p'
+}
+
+# The actors beside a learner take what time it leaves, but for one who wants
+# otherwise.
+actors_are_idle_unless_told_otherwise() {
+    local said want run policy
+    for said in '' false; do
+        run=$work/idle-$said want=SCHED_IDLE
+        [[ -z $said ]] || want=SCHED_OTHER
+        env --default-signal=INT "$root/deploy/local.sh" multigoal --no-install \
+            --units=32 --progress=lines --run_dir="$run" \
+            ${said:+"--idle_priority=$said"} >"$run.out" 2>"$run.err" </dev/null &
+        launcher=$!
+        within 30 has_updates "$run" 1
+        policy=$(policy_of "$run")
+        kill -INT "$launcher"
+        finish "$launcher" 30
+        if [[ $policy == "$want" ]]; then
+            ok "${FUNCNAME[0]}: ${said:-by default}"
+        else
+            not_ok "${FUNCNAME[0]}: ${said:-by default}" "$policy, $(tail -n 2 "$run.err")"
+        fi
+    done
+}
+
 a_short_run_ends_with_an_evaluation
 an_evaluation_plays_the_whole_policy
 kept_checkpoints_can_be_played
 an_evaluator_plays_as_an_evaluation_does
 evaluators_play_by_turns
 lockstep_repeats_bit_for_bit
+actors_are_idle_unless_told_otherwise
 two_runs_share_the_machine
 ctrl_c_leaves_a_checkpoint_that_resumes
 summary
