@@ -13,7 +13,7 @@ says() { # run, words
 }
 
 check_says() { # name, run, words
-    if within 20 says "$2" "$3"; then
+    if within 60 says "$2" "$3"; then
         ok "$1"
     else
         not_ok "$1" "not '$3' but: $("$told_by" "$2" 2>&1 | head -n 8)"
