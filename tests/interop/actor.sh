@@ -60,7 +60,7 @@ start_learner() { # run, options...
         --value_particles=8 --particles_fixed=4 --particles_moved=4 \
         --warmup=200 --ratio=0.1 --replay_size=1000000 --progress=none \
         --resend_after=0.3 --actors=2 "$@" 2>>"$run.learner.log" &
-    within 5 test -e "$run/address"
+    within 30 test -e "$run/address"
 }
 
 start_shard() { # run, index, options...
@@ -94,10 +94,10 @@ they_alone_train_a_run() {
     one=$!
     start_python "$run" 2
     two=$!
-    finish "$one" 40
+    finish "$one" 120
     local first=$status
-    finish "$two" 10
-    within 10 gone "$run"
+    finish "$two" 30
+    within 30 gone "$run"
     if [[ $first/$status != 0/0 ]] ||
         ! grep -q 'max_updates reached' "$run".python-{1,2}; then
         not_ok "${FUNCNAME[0]}" "status $first, $status: $(cat "$run".python-*)"
@@ -122,6 +122,13 @@ kill_all_the_way() { # run, program
     wait "$pid" 2>/dev/null
 }
 
+# Acknowledged to each of the two, as their heartbeats say.
+both_have_rows() { # run, how many
+    "$learner" --status="$1" 2>/dev/null | awk -v least="$2" '
+        $1 == "actor" { for (i = 4; i < NF; i += 2) n += $i == "acknowledged" && $(i + 1) >= least }
+        END { exit n < 2 }'
+}
+
 # A C actor beside it; shard and learner killed in turn: it goes on, and what
 # it was told is stored is there.
 it_goes_on_through_kills() {
@@ -131,18 +138,18 @@ it_goes_on_through_kills() {
     "$actor" --join="$run" --run_dir="$run" 2>>"$run.actor.log" &
     start_python "$run" 1
     guest=$!
-    within 20 has_updates "$run" 100 || not_ok "${FUNCNAME[0]}" 'no updates'
+    within 60 has_updates "$run" 100 || not_ok "${FUNCNAME[0]}" 'no updates'
     kill_all_the_way "$run" softq-replay
     start_shard "$run" 0
     goes_on "$run" || not_ok "${FUNCNAME[0]}" 'no updates after the shard'
-    sleep 1 # for a checkpoint
+    within 30 compgen -G "$run/checkpoints/*" >/dev/null
     kill_all_the_way "$run" softq-learner
     start_learner "$run" --checkpoint_seconds=0.5
     goes_on "$run" || not_ok "${FUNCNAME[0]}" 'no updates after the learner'
-    sleep 1
+    within 60 both_have_rows "$run" 1500
     kill -TERM "$(pids_of "$run" softq-learner)"
-    finish "$guest" 15
-    within 15 gone "$run" || not_ok "${FUNCNAME[0]}" "$(processes_of "$run")"
+    finish "$guest" 30
+    within 30 gone "$run" || not_ok "${FUNCNAME[0]}" "$(processes_of "$run")"
     local actors
     actors=$("$ring_dump" "$run"/replay/shard-0.ring |
         awk '$5 == 1 { n[$1] += $4 } END { for (a in n) if (n[a] > 1000) many++

@@ -43,15 +43,21 @@ assert {name: z[name].dtype.str for name in z} == types
 print(len(rows))' "$@"
 }
 
+# So many shards are listed, each with so many rows or more.
+shards_hold() { # run, shards, rows
+    "$(program softq-learner)" --status="$1" 2>/dev/null | awk -v rows="$3" '
+        $1 == "shard" && $4 == "listed" { for (i = 5; i < NF; i++) n += $i == "present" && $(i + 1) >= rows }
+        END { exit n != '"$2"' }'
+}
+
 has_rows() { # run
     "$replay" --export="$1" --out="$work/probe.npz" 2>/dev/null
 }
 
 a_live_run_is_exported_and_then_the_ended_one() {
-    local first status
-    launch "$one" --max_updates=300 --ratio=0.05 --shards=2 --replay_size=4000
-    first=$launcher
-    within 30 has_rows "$one" || not_ok "${FUNCNAME[0]}" 'no rows of a live run'
+    local status
+    launch "$one" --ratio=0.05 --shards=2 --replay_size=4000
+    within 60 has_rows "$one" || not_ok "${FUNCNAME[0]}" 'no rows of a live run'
     "$replay" --export "$one" --out "$work/live.npz" 2>"$work/live.err"
     status=$?
     py 'z = np.load(sys.argv[1])
@@ -63,7 +69,9 @@ assert len(np.unique(np.stack([z["epoch"], z["seq"], z["index"].astype("u8")]), 
     else
         not_ok "${FUNCNAME[0]}: live" "$status $(tail -n 2 "$work/live.err")"
     fi
-    finish "$first" 90
+    within 60 shards_hold "$one" 2 2000
+    kill -INT "$launcher"
+    finish "$launcher" 30
     "$replay" --export="$one" --out="$work/one.npz" 2>"$work/one.err" ||
         not_ok "${FUNCNAME[0]}" "$(tail -n 2 "$work/one.err")"
     if same_as_rings "$work/one.npz" "$one" 2 && ((said == 4000)); then
@@ -86,8 +94,10 @@ np.savez_compressed(sys.argv[3], observations=o[h].astype("f8"), actions=a[h].as
         "$work/one.npz" "$work/plain.npz" "$work/deflated.npz" ||
         not_ok "${FUNCNAME[0]}" "$said"
     launch "$run" --import="$work/plain.npz:$work/deflated.npz" \
-        --max_updates=300 --ratio=0.05 --shards=2 --replay_size=40000
-    finish "$launcher" 90
+        --ratio=100 --shards=2 --replay_size=40000
+    within 90 shards_hold "$run" 2 2500 # listed when all are imported
+    kill -INT "$launcher"
+    finish "$launcher" 30
     "$replay" --export="$run" --out="$work/two.npz" 2>"$work/two.err"
     py '
 have, plain, deflated = (np.load(path) for path in sys.argv[1:])

@@ -29,7 +29,7 @@ new_disk_for_a_run() {
 }
 
 fill_up() {
-    dd if=/dev/zero of="$disk/ballast" bs=4096 2>/dev/null
+    top_up
     ! { echo x >"$disk/probe"; } 2>/dev/null || not_ok 'the disk is full' "$(df "$disk")"
     rm -f "$disk/probe"
 }
@@ -46,7 +46,7 @@ a_learner_does_not_start_on_it() {
 a_ring_that_does_not_fit_is_refused() {
     local run=$disk/run status
     new_disk_for_a_run 4096
-    timeout -k 2 60 "$root/deploy/local.sh" multigoal "${small[@]}" \
+    timeout -k 2 $((120 * pace)) "$root/deploy/local.sh" multigoal "${small[@]}" \
         --replay_size=1000000 --run_dir="$run" >"$work/out" 2>"$work/err" \
         </dev/null
     status=$?
@@ -68,6 +68,22 @@ says() { # run, words
     grep -qE "$2" "$1/logs/learner.log"
 }
 
+# All there is: a checkpoint that replaces an older one leaves its room again.
+top_up() {
+    dd if=/dev/zero of="$disk/ballast" bs=4096 oflag=append conv=notrunc \
+        2>/dev/null
+}
+
+full_and_says() { # run, words
+    top_up
+    says "$@"
+}
+
+updates_beyond() { # run, how many
+    to=$(status_of "$1" updates)
+    [[ -n $to ]] && ((to > $2))
+}
+
 # The last page of a file is full, so that its next byte wants a new one.
 fill_page() { # file
     local size
@@ -76,32 +92,38 @@ fill_page() { # file
 }
 
 has_new_checkpoint() { # run, written before
-    (($(status_of "$1" checkpoints_written) > $2))
+    local written
+    written=$(status_of "$1" checkpoints_written)
+    [[ -n $written ]] && ((written > $2))
 }
 
 training_goes_on_without_it() {
-    local run=$disk/run from to written bad
+    local run=$disk/run from to written bad learner_pid
     new_disk_for_a_run 12288
     launch "$run" --max_updates=0 --replay_size=20000
     if ! within 60 has_updates "$run" 100; then
         not_ok "${FUNCNAME[0]}" "did not start: $(tail -n 3 "$run.err")"
         return
     fi
+    learner_pid=$(pids_of "$run" softq-learner)
+    kill -STOP "$learner_pid" # or it would begin a page, or remove a checkpoint
     fill_page "$run/progress.csv"
     fill_page "$run/logs/shard-0.log"
     fill_up
-    from=$(status_of "$run" updates)
-    within 15 says "$run" 'checkpoint at .* No space left .* trying again' ||
+    kill -CONT "$learner_pid"
+    within 30 full_and_says "$run" \
+        'checkpoint at .* No space left .* trying again' ||
         not_ok "${FUNCNAME[0]}" 'no word of the checkpoint'
-    within 15 says "$run" 'progress.csv: No space left' ||
+    within 30 full_and_says "$run" 'progress.csv: No space left' ||
         not_ok "${FUNCNAME[0]}" 'no word of progress.csv'
-    says "$run" 'state: No space left .* trying again' ||
+    within 30 full_and_says "$run" 'state: No space left .* trying again' ||
         not_ok "${FUNCNAME[0]}" 'no word of RUN/state'
-    to=$(status_of "$run" updates)
-    ((to > from)) || not_ok "${FUNCNAME[0]}" "from $from to $to updates"
+    from=$(status_of "$run" updates)
+    within 30 updates_beyond "$run" "${from:-0}" ||
+        not_ok "${FUNCNAME[0]}" "from $from to $to updates"
     written=$(status_of "$run" checkpoints_written)
     rm "$disk/ballast"
-    within 15 has_new_checkpoint "$run" "$written" ||
+    within 30 has_new_checkpoint "$run" "$written" ||
         not_ok "${FUNCNAME[0]}" 'no checkpoint since there is room'
     goes_on "$run" || not_ok "${FUNCNAME[0]}" 'progress.csv stands still'
     kill -INT "$launcher"

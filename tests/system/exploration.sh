@@ -20,8 +20,8 @@ have_said() { # run, how often each of the two
 stop_when_said() { # run, how often
     local at
     at=$(updates_of "$1")
-    within 30 have_said "$1" "$2"
-    within 30 has_updates "$1" $((${at:-0} + 100))
+    within 60 have_said "$1" "$2"
+    within 60 has_updates "$1" $((${at:-0} + 100))
     kill -INT "$launcher"
     finish "$launcher" 20
 }

@@ -37,10 +37,10 @@ start_learner() { # run, options...
         --value_particles=8 --particles_fixed=4 --particles_moved=4 \
         --warmup=200 --ratio=0 --actors=0 --progress=none --resend_after=0.3 \
         "$@" 2>>"$run.learner.log" &
-    within 5 test -e "$run/address"
+    within 30 test -e "$run/address"
     "$actor" --join="$run" --run_dir="$run" 2>>"$run.actor.log" &
     guest=$!
-    within 10 grep -q 'observations of 2' "$run.learner.log" ||
+    within 30 grep -q 'observations of 2' "$run.learner.log" ||
         not_ok "${FUNCNAME[0]}" "no shapes: $(tail -n 3 "$run.learner.log")"
     kill -9 "$guest"
     wait "$guest" 2>/dev/null
@@ -59,7 +59,7 @@ end_run() { # everything of it, softly; true when all is gone
     for pid in $(processes_of "$1" | cut -d' ' -f1); do
         kill -TERM "$pid" 2>/dev/null
     done
-    within 15 gone "$1"
+    within 30 gone "$1"
 }
 
 make_sources() {
@@ -85,7 +85,7 @@ the_option_is_in_help() {
 # Status 2 and one error line with the word, and no ring made.
 refuses() { # name, word, run, sources
     local status
-    timeout 20 "$replay" --join="$3" --run_dir="$3" --import="$4" \
+    timeout $((60 * pace)) "$replay" --join="$3" --run_dir="$3" --import="$4" \
         2>"$work/err"
     status=$?
     if [[ $status != 2 ]]; then
@@ -111,7 +111,7 @@ what_cannot_be_imported_is_refused() {
         "$all rows, but .*--replay_size=$all or more" "$run" "$sources"
     start_learner "$live" --replay_size=20000
     start_shard "$live" 0
-    within 20 status_says "$live" '^shards 1' ||
+    within 60 status_says "$live" '^shards 1' ||
         not_ok "${FUNCNAME[0]}" "$(tail -n 3 "$live.shard-0.log")"
     refuses "${FUNCNAME[0]}: of a live shard" "$live.*in use.*end its run" \
         "$run" "$live"
@@ -134,7 +134,7 @@ killed_shards_have_every_row_once() {
     start_shard "$run" 0
     first=$shard
     start_shard "$run" 1
-    if ! within 20 status_says "$run" '^shards 2'; then
+    if ! within 60 status_says "$run" '^shards 2'; then
         not_ok "${FUNCNAME[0]}" "not listed: $(tail -n 3 "$run".shard-?.log)"
         return
     fi
@@ -154,8 +154,8 @@ killed_shards_have_every_row_once() {
     kill -9 "$first"
     wait "$first" 2>/dev/null
     start_shard "$run" 0
-    if within 20 grep -q 'imported before' "$run.shard-0.log" &&
-        within 20 status_says "$run" '^shards 2'; then
+    if within 60 grep -q 'imported before' "$run.shard-0.log" &&
+        within 60 status_says "$run" '^shards 2'; then
         ok "${FUNCNAME[0]}, and need the other runs no more"
     else
         not_ok "${FUNCNAME[0]}, and need the other runs no more" \
@@ -171,16 +171,16 @@ a_run_without_actors_learns_from_them() {
     local run=$work/quiet guest status all
     all=$(($(rows_of "$one") + $(rows_of "$two")))
     launch "$run" --actors=0 --ratio=0 --max_updates=400 --import="$sources"
-    if ! within 15 status_says "$run" 'waiting for the first actor'; then
+    if ! within 60 status_says "$run" 'waiting for the first actor'; then
         not_ok "${FUNCNAME[0]}" "says: $("$learner" --status="$run" | grep waiting)"
     fi
     # it brings the shapes and goes before the shard is listed
     "$actor" --join="$run" --run_dir="$run" 2>"$run.actor.log" &
     guest=$!
-    within 10 grep -q 'observations of 2' "$run/logs/learner.log"
+    within 30 grep -q 'observations of 2' "$run/logs/learner.log"
     kill -9 "$guest"
     wait "$guest" 2>/dev/null
-    finish "$launcher" 60
+    finish "$launcher" 120
     if [[ $status != 0 || $(updates_of "$run") != 400 ]]; then
         not_ok "${FUNCNAME[0]}" \
             "status $status, updates $(updates_of "$run"): $(tail -n 3 "$run.err")"

@@ -6,7 +6,7 @@ set -u
 # shellcheck source=tests/system/lib.bash
 . "$(dirname "$0")/lib.bash"
 
-run=$work/run port=$((21000 + RANDOM % 9000))
+run=$work/run port=$((24000 + RANDOM % 5500)) # garbage.sh has others
 address=tcp://127.0.0.1:$port
 
 keys() { # folder, command...
@@ -117,6 +117,10 @@ status_says() { # name
         sed -n "s/^$1 //p"
 }
 
+messages_are_refused() {
+    (($(status_says keys_messages_refused) > 0))
+}
+
 has_actors() {
     [[ $(status_says actors) == "$1" ]]
 }
@@ -125,9 +129,9 @@ said() { # file, words
     grep -qF -- "$2" "$1"
 }
 
-ended_with() { # pid, status, within 15 s
+ended_with() { # pid, status, within 30 s
     local status
-    finish "$1" 15
+    finish "$1" 30
     [[ $status == "$2" ]]
 }
 
@@ -157,7 +161,7 @@ strangers_are_kept_out() {
     peer "$work/box" box-actor --orphan_after=6 && pids+=("$peer_pid")
     names_belong_to_keys # meanwhile
     for who in "${strangers[@]}"; do
-        if ! within 12 said "$run.$who" 'waiting for the learner for 5 s' ||
+        if ! within 30 said "$run.$who" 'waiting for the learner for 5 s' ||
             ! said "$run.$who" 'key refused'; then
             not_ok "${FUNCNAME[0]} ($who)" "$(tail -n 2 "$run.$who")"
         elif ! ended_with "${pids[0]}" 2; then
@@ -197,7 +201,7 @@ names_belong_to_keys() {
 a_removed_key_goes_at_once() {
     peer "$work/lab" lab-actor --orphan_after=60
     local lab=$peer_pid
-    if ! within 20 has_actors 2; then
+    if ! within 60 has_actors 2; then
         not_ok "${FUNCNAME[0]}" "it never came: $(tail -n 2 "$run.lab-actor")"
         return
     fi
@@ -206,10 +210,10 @@ a_removed_key_goes_at_once() {
     if ! keys hub reload "$run" >/dev/null ||
         ! keys hub reload "$run.box" >/dev/null; then
         not_ok "${FUNCNAME[0]}" "$(tail -n 1 "$work/keys.err")"
-    elif ! within 10 said "$run.learner" 'actor lab-actor goes' ||
-        ! within 15 said "$run.lab-actor" 'key refused'; then
+    elif ! within 30 said "$run.learner" 'actor lab-actor goes' ||
+        ! within 30 said "$run.lab-actor" 'key refused'; then
         not_ok "${FUNCNAME[0]}" "$(tail -n 2 "$run".{learner,lab-actor})"
-    elif (($(status_says keys_messages_refused) < 1)); then
+    elif ! within 10 messages_are_refused; then
         not_ok "${FUNCNAME[0]}" 'no message was counted'
     else
         ok "${FUNCNAME[0]}"
@@ -217,14 +221,14 @@ a_removed_key_goes_at_once() {
     keys hub allow "$(key_of lab)" lab actor
     copy_list
     keys hub reload "$run" >/dev/null && keys hub reload "$run.box" >/dev/null
-    if within 20 has_actors 2; then
+    if within 60 has_actors 2; then
         ok and_is_taken_back
     else
         not_ok and_is_taken_back "$(tail -n 2 "$run.lab-actor")"
     fi
     echo nonsense >>"$work/hub/allowed"
     kill -HUP "$learner_pid"
-    if within 5 said "$run.learner" 'the list in force stays' &&
+    if within 30 said "$run.learner" 'the list in force stays' &&
         goes_on "$run"; then
         ok a_bad_list_changes_nothing
     else
@@ -242,8 +246,8 @@ a_removed_key_leaves_its_names() {
     keys hub reload "$run" >/dev/null
     : >"$run.hub-actor-3"
     peer "$work/hub" hub-actor-3 --name=lab-actor
-    if within 20 said "$run.hub-actor-3" 'welcome: rank' &&
-        within 5 grep -q "^name lab-actor actor $(key_of hub)$" "$run/state"; then
+    if within 60 said "$run.hub-actor-3" 'welcome: rank' &&
+        within 30 grep -q "^name lab-actor actor $(key_of hub)$" "$run/state"; then
         ok "${FUNCNAME[0]}"
     else
         not_ok "${FUNCNAME[0]}" "$(tail -n 2 "$run.hub-actor-3")"

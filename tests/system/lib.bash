@@ -94,7 +94,7 @@ gone() {
 }
 
 updates_of() { # the newest row of progress.csv
-    tail -n 1 "$1/progress.csv" 2>/dev/null | cut -d, -f2
+    tail -n 1 "$1/progress.csv" 2>/dev/null | cut -d, -s -f2 | grep -x '[0-9]*'
 }
 
 has_updates() { # run, how many
@@ -174,11 +174,11 @@ audited() { # run, figure
     awk -v name="$2" '$1 == name { print $2 }' "$1.audit"
 }
 
-# Status 2 within 20 s, one line on stderr, and the line has the word.
+# Status 2 within 60 s, one line on stderr, and the line has the word.
 refuses() { # name, word, command...
     local name=$1 word=$2 status lines
     shift 2
-    timeout -k 2 20 "$@" >"$work/out" 2>"$work/err" </dev/null
+    timeout -k 2 $((60 * pace)) "$@" >"$work/out" 2>"$work/err" </dev/null
     status=$?
     lines=$(grep -c . "$work/err")
     if [[ $status != 2 ]]; then

@@ -70,7 +70,7 @@ another_model_is_refused_by_its_hash() {
     "$local_sh" "$mine/arm.ini" "${small[@]}" --run_dir="$run" \
         >"$run.out" 2>"$run.err" </dev/null &
     launcher=$!
-    if ! within 30 has_updates "$run" 1; then
+    if ! within 90 has_updates "$run" 1; then
         not_ok "${FUNCNAME[0]}" "no updates: $(head -c 400 "$run.err")"
         kill -TERM "$launcher"
         finish "$launcher" 20
@@ -88,7 +88,7 @@ another_model_is_refused_by_its_hash() {
 
 # Both hashes' short forms in the last line, status 2.
 refused_by_hash() { # name, run
-    timeout -k 2 20 "$actor" --join="$2" --robot="$mine/edited.ini" \
+    timeout -k 2 $((60 * pace)) "$actor" --join="$2" --robot="$mine/edited.ini" \
         --name=other >"$work/out" 2>"$work/err" </dev/null
     local status=$?
     if [[ $status == 2 ]] && tail -n 2 "$work/err" |
@@ -102,7 +102,7 @@ refused_by_hash() { # name, run
 # The actor ends by status 3, and its line has the task, the step and the seed.
 a_nan_stops_its_actor() {
     local run=$work/nan
-    timeout -k 2 60 "$local_sh" nan-task --env="$plugins/plugin_nan.so" \
+    timeout -k 2 $((120 * pace)) "$local_sh" nan-task --env="$plugins/plugin_nan.so" \
         "${small[@]}" --seed=77 --run_dir="$run" >"$run.out" 2>"$run.err" \
         </dev/null
     if grep -q 'status 3: .*a reward is not finite: nan-task.* step 3, seed 77' \
@@ -165,7 +165,7 @@ a_wrong_shared_object_is_one_line() {
 check_says() { # name, status, word, check's arguments...
     local name=$1 wanted=$2 word=$3 status
     shift 3
-    timeout -k 2 30 "$actor" --episodes=10 "$@" >"$work/out" 2>"$work/err" \
+    timeout -k 2 $((60 * pace)) "$actor" --episodes=10 "$@" >"$work/out" 2>"$work/err" \
         </dev/null
     status=$?
     if [[ $status == "$wanted" ]] && grep -qF -- "$word" "$work/out"; then

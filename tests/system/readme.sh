@@ -232,7 +232,7 @@ all_metrics_are_there() {
 
 every_metric_is_documented() {
     local odd
-    within 30 all_metrics_are_there
+    within 90 all_metrics_are_there
     odd=$(comm -3 "$work/metrics" <(documented_metrics))
     if [[ -n $odd || ! -s $work/metrics ]]; then
         not_ok "${FUNCNAME[0]}" "in /metrics only, or (indented) in README only:

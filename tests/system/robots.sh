@@ -38,13 +38,14 @@ every_preset_is_accepted_and_its_number_evaluated() {
 }
 
 # A launch of few updates, small networks and short episodes, five of each
-# environment before the first update.
+# environment before the first update; the last comes 2000 steps later, when its
+# actor has told of some.
 train() { # run, task, options...
     local run=$1 task=$2
     shift 2
     "$root/deploy/local.sh" "$task" --no-install "--run_dir=$run" \
-        --max_updates=20 --warmup=1000 --environments=4 --units=16 \
-        --horizon=50 --evaluation_episodes=4 --progress=none "$@" \
+        --max_updates=20 --ratio=0.01 --warmup=1000 --environments=4 \
+        --units=16 --horizon=50 --evaluation_episodes=4 --progress=none "$@" \
         >"$run.out" 2>"$run.err" </dev/null
 }
 

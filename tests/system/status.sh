@@ -13,7 +13,7 @@ says() { # run, words
 }
 
 check_says() { # name, run, words
-    if within 20 says "$2" "$3"; then
+    if within 60 says "$2" "$3"; then
         ok "$1"
     else
         not_ok "$1" "not '$3' but: $("$told_by" "$2" 2>&1 | head -n 8)"
@@ -35,6 +35,7 @@ it_names_whom_to_start() {
 it_names_who_stands_still() {
     local run=$work/live pid
     launch "$run" --shards=2 --ratio=0.5 --dead_after=3
+    within 60 has_updates "$run" 50 # said from the start on, for a while
     check_says "${FUNCNAME[0]}: nobody" "$run" 'updates go on,'
     pid=$(pids_of "$run" softq-actor)
     kill -STOP "$pid"

@@ -111,7 +111,7 @@ ctrl_c_leaves_nothing() {
     pid=$!
     within 60 test -e "$work/c.part.mp4"
     kill -INT "$pid"
-    within 10 ended "$pid" || kill -9 "$pid"
+    within 30 ended "$pid" || kill -9 "$pid"
     wait "$pid"
     status=$?
     if [[ $status != 130 ]]; then

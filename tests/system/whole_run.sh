@@ -6,8 +6,7 @@ set -u
 
 a_short_run_ends_with_an_evaluation() {
     local run=$work/short
-    # few of them: one that a slow disk still writes delays the next
-    launch "$run" --max_updates=600 --checkpoint_every=250 \
+    launch "$run" --max_updates=300 --checkpoint_every=250 \
         --keep_checkpoints=1 --checkpoint_seconds=60 --evaluators=1 \
         --evaluate_every=300
     local status
@@ -18,19 +17,18 @@ a_short_run_ends_with_an_evaluation() {
         not_ok "${FUNCNAME[0]}" "no complete evaluation.json"
     elif ! gone "$run"; then
         not_ok "${FUNCNAME[0]}" "left behind: $(processes_of "$run")"
-    elif [[ $(updates_of "$run") != 600 ]]; then
+    elif [[ $(updates_of "$run") != 300 ]]; then
         not_ok "${FUNCNAME[0]}" "updates: $(updates_of "$run")"
     else
         ok "${FUNCNAME[0]}"
     fi
 }
 
-# Of the run above: the multiples of checkpoint_every and the last one, one of
-# which is played by its name.
+# Of the run above: the multiple of checkpoint_every, which nothing delays, and
+# the last one; the former is played by its name.
 kept_checkpoints_can_be_played() {
-    local run=$work/short files each='0(2[5-9]|[34][0-9])[0-9] .*05[0-9]{2} .*0600$'
+    local run=$work/short files each='0(2[5-9])[0-9] .*0300$'
     files=$(cd "$run/checkpoints" && echo *)
-    # one that is still being written delays the next, but not beyond its turn
     if [[ ! ${files//.safetensors/} =~ $each ]]; then
         not_ok "${FUNCNAME[0]}" "there are $files"
     elif ! "$root/deploy/evaluate.sh" "$run" --checkpoint="${files%% *}" \
@@ -54,19 +52,19 @@ has_rows() { # run, how many
 }
 
 # The run above goes on as slowly as a ratio allows: one update, and the next
-# after a million steps. So what the evaluator plays, at 600 updates or at 601,
+# after 10^9 steps. So what the evaluator plays, at 300 updates or at 301,
 # stays there to be played again, with the very same numbers.
 an_evaluator_plays_as_an_evaluation_does() {
     local run=$work/short status row at file mean
     env --default-signal=INT "$root/deploy/local.sh" --no-install \
         --resume "$run" --progress=lines --evaluators=1 --max_updates=0 \
-        --ratio=1e-6 --keep_checkpoints=3 --checkpoint_seconds=1 \
+        --ratio=1e-9 --keep_checkpoints=3 --checkpoint_seconds=1 \
         >"$run.out" 2>"$run.err" &
     launcher=$!
-    within 60 has_updates "$run" 601 && within 60 has_turn "$run" 60[01]
+    within 60 has_updates "$run" 301 && within 60 has_turn "$run" 30[01]
     kill -INT "$launcher"
     finish "$launcher" 20
-    row=$(grep -E ',60[01],' "$run/evaluations.csv")
+    row=$(grep -E ',30[01],' "$run/evaluations.csv")
     at=$(cut -d, -f2 <<<"$row")
     file=$(cd "$run/checkpoints" &&
         printf '%s\n' *"${at:-none}.safetensors" | tail -n 1)
@@ -91,14 +89,15 @@ has_turn() { # run, updates as a pattern
 }
 
 # It goes on with two evaluators, one of which is killed again and again. A turn
-# has one row, a whole one.
+# has one row, a whole one. The next multiple of checkpoint_every, which nothing
+# delays either, is kept.
 evaluators_play_by_turns() {
     local run=$work/short csv=$work/short/evaluations.csv status n before
     before=$(grep -c '^[0-9]' "$csv")
     n=$before
     env --default-signal=INT "$root/deploy/local.sh" --no-install \
         --resume "$run" --progress=lines --evaluators=2 --max_updates=0 \
-        --ratio=1 >"$run.out" 2>"$run.err" &
+        --ratio=1 --checkpoint_seconds=3600 >"$run.out" 2>"$run.err" &
     launcher=$!
     while ((n < before + 6)) && within 60 kill_evaluator "$run" evaluator-1 &&
         within 60 has_rows "$run" $((n + 3)); do
@@ -114,6 +113,8 @@ $(tail -n 3 "$run.err")"
         not_ok "${FUNCNAME[0]}" "$(<"$csv")"
     elif ! grep -q '^name evaluator-0 evaluator' "$run/state"; then
         not_ok "${FUNCNAME[0]}" "$(grep name "$run/state")"
+    elif ! compgen -G "$run/checkpoints/*-*05[0-9][0-9].safetensors" >/dev/null; then
+        not_ok "${FUNCNAME[0]}" "no checkpoint at 500: $(ls "$run/checkpoints")"
     elif ! grep -qa 'evaluation/success' "$run"/tensorboard/*000000003.softq; then
         not_ok "${FUNCNAME[0]}" 'TensorBoard has none'
     else

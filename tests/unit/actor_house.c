@@ -83,14 +83,16 @@ static void on_learner(struct link_server *server,
     struct wire_message reply = {.type = WIRE_GO};
     switch (m->type) {
     case WIRE_HELLO:
-        h->hellos++;
+        h->hellos += h->hellos == 0 || h->joined;
+        h->joined = false;
         assert_int_equal(m->hello.role,
                          h->evaluator ? WIRE_EVALUATOR : WIRE_ACTOR);
         h->epoch = m->incarnation;
         send_welcome(h);
         break;
     case WIRE_READY:
-        h->readies++;
+        h->readies += !h->joined;
+        h->joined = true;
         assert_int_equal(m->ready.spec.obs_dim, 2);
         assert_int_equal(m->ready.spec.act_dim, 2);
         actor_house_answer(h, &reply);
@@ -248,9 +250,10 @@ void actor_house_play(struct actor_house *h) {
     snprintf(h->ledger, sizeof(h->ledger), "%s/ledger", h->folder);
     config_defaults(&h->config);
     h->config.lockstep = h->lockstep;
-    h->config.resend_after = 0.15;
-    h->config.dead_after = 1.5;
-    h->config.orphan_after = 3.0;
+    /* more than a loaded machine keeps us from answering */
+    h->config.resend_after = h->asked_once ? 600.0 : 0.15;
+    h->config.dead_after = 60.0;
+    h->config.orphan_after = 60.0;
     h->config.pull_interval = 0.05;
     h->config.exploration = h->exploration;
     h->config.evaluation_episodes = 30;

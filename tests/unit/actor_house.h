@@ -9,7 +9,7 @@
 #include "common/config.h"
 #include "proto/link.h"
 
-enum { MOST = 4096, SHARDS = 2, TICK_MS = 10, PATIENCE_MS = 20000 };
+enum { MOST = 4096, SHARDS = 2, TICK_MS = 10, PATIENCE_MS = 60000 };
 
 /* A false shard. It stores what it says it stores. */
 struct actor_house_shard {
@@ -33,11 +33,13 @@ struct actor_house {
     int on_full;     /* enum config_on_full */
     int exploration; /* enum config_exploration */
     bool evaluator;
+    bool asked_once;  /* what is not answered stops the run */
     uint64_t version; /* that is given to whoever has another; 0: a first one */
 
     /* what happened */
-    bool episodes_in_order, ended;
-    unsigned hellos, readies, pulls, heartbeats, stage;
+    bool episodes_in_order, ended, joined;
+    unsigned hellos, readies, /* said again before Go: once */
+        pulls, heartbeats, stage;
     struct wire_counters counters; /* of the last heartbeat */
     struct wire_evaluation evaluation;
     uint64_t episodes_next, episodes;
