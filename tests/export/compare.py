@@ -22,6 +22,9 @@ from tensorboard.backend.event_processing.event_accumulator import (
 
 ROWS = 1000
 BOUND = 1e-5
+# Where large terms of a sum cancel, a float tells no more than some roundings of
+# them, whoever adds them up.
+ROUNDINGS = 4 * 2.0**-24
 
 # progress.csv's columns by their tags: learner/progress.c
 TAGS = {
@@ -97,7 +100,25 @@ def ours(driver, run, rng):
     return np.split(rows, [S, S + A], axis=1), out[:, :A], out[:, A:]
 
 
-def compare_model(task, path, inputs, expected):
+def summed(tensors, name, s, a):
+    """The terms' magnitude in the last layer's sum: (S) normalised, (A) -> (1)."""
+    layer = {key: tensors[f"{name}.{key}"] for key in ("ws", "wx", "b1", "w2", "b2")}
+    h = np.maximum(s @ layer["ws"] + a @ layer["wx"] + layer["b1"], 0)
+    h = np.maximum(h @ layer["w2"] + layer["b2"], 0)
+    return h @ np.abs(tensors[f"{name}.w3"]) + np.abs(tensors[f"{name}.b3"])
+
+
+def terms_of_q(run, s, a):
+    """Of Q, or the larger ones of two: (S), (A) -> (1)."""
+    tensors = load_file(newest_checkpoint(run))
+    if "normal.mean" in tensors:
+        variance = tensors["normal.m2"] / tensors["normal.count"]
+        s = (s - tensors["normal.mean"]) / np.sqrt(variance)
+    names = [name for name in ("q", "q2") if f"{name}.ws" in tensors]
+    return np.max([summed(tensors, name, s, a) for name in names], axis=0)
+
+
+def compare_model(task, path, inputs, expected, terms=0):
     """onnx.checker accepts it; onnxruntime's numbers are ours, in any batch."""
     name = path.stem
     try:
@@ -113,9 +134,9 @@ def compare_model(task, path, inputs, expected):
     one = session.run(None, {key: x[:1] for key, x in inputs.items()})[0]
     if out.shape != expected.shape:
         return report(f"{task}_{name}_agrees", f"shape {out.shape}")
-    error = np.max(np.abs(out - expected) / (1 + np.abs(expected)))
-    one = np.abs(one[0] - out[0]) / (1 + np.abs(expected[0]))
-    error = max(error, np.max(one))
+    scale = np.maximum(1 + np.abs(expected), terms * (ROUNDINGS / BOUND))
+    error = np.max(np.abs(out - expected) / scale)
+    error = max(error, np.max(np.abs(one[0] - out[0]) / scale[0]))
     return passed & report(
         f"{task}_{name}_agrees_by_onnxruntime",
         "" if error <= BOUND else f"off by {error:.2g}",
@@ -125,14 +146,18 @@ def compare_model(task, path, inputs, expected):
 
 def compare_models(task, driver, run, folder):
     (s, xi, a), action, q = ours(driver, run, np.random.default_rng(1))
+    inputs = {"observation": s, "action": a}
     return compare_model(
         task, folder / "sampler.onnx", {"observation": s, "noise": xi}, action
-    ) & compare_model(task, folder / "q.onnx", {"observation": s, "action": a}, q)
+    ) & compare_model(task, folder / "q.onnx", inputs, q, terms_of_q(run, s, a))
+
+
+def newest_checkpoint(run):
+    return sorted(pathlib.Path(run, "checkpoints").glob("*.safetensors"))[-1]
 
 
 def open_checkpoint(task, run):
-    newest = sorted(pathlib.Path(run, "checkpoints").glob("*.safetensors"))[-1]
-    tensors = load_file(newest)
+    tensors = load_file(newest_checkpoint(run))
     wrong = "" if {"f.ws", "updates"} <= set(tensors) else str(sorted(tensors))
     if not all(np.all(np.isfinite(x)) for x in tensors.values()):
         wrong = "a tensor is not finite"
