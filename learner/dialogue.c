@@ -382,13 +382,12 @@ static void on_episodes(struct learner *learner,
 
 static void on_status(struct learner *learner, const struct link_route *from) {
     size_t len = 0;
-    char *text = status_text(learner, &len);
+    const char *text = status_text(learner, &len);
     if (text == NULL) return; // it asks again
     (void)link_server_send(
         &learner->server, from,
         &(struct wire_message){.type = WIRE_STATUS_REPLY,
                                .text = {.text = text, .len = len}});
-    free(text);
 }
 
 static void say_stop(struct learner *learner, const struct registry_peer *peer,

@@ -408,6 +408,7 @@ int learner_finish(struct learner *learner) {
         free(text);
     }
     page_stop(learner->page);
+    status_finish(&learner->status);
     progress_finish(&learner->progress);
     evaluations_finish(&learner->evaluations);
     registry_finish(&learner->registry);

@@ -24,6 +24,7 @@
 #include "learner/registry.h"
 #include "learner/saver.h"
 #include "learner/state.h"
+#include "learner/status.h"
 #include "learner/trainer.h"
 #include "learner/why.h"
 #include "proto/lifecycle.h"
@@ -68,6 +69,7 @@ struct learner {
     uint64_t refused;                  /* messages answered with Refused */
     char refusal[WIRE_NAME_LEN + 128]; /* the last one: who and why */
     struct latency inserts, pulls;     /* as the actors tell */
+    struct status status;
 
     /* learning */
     struct origin origin; /* until the trainer has it */

@@ -12,6 +12,9 @@
 #include "learner/learner.h"
 
 static const uint64_t retry_ms = 5000;
+/* After a text of RUN/state that took t to print, this times t without one: a
+ * crowd of newcomers is written down a few at a time. */
+static const double state_pause = 4.0;
 
 static void write_state(uv_work_t *work) {
     struct learner *learner = work->data;
@@ -44,10 +47,15 @@ static void on_state_written(uv_work_t *work, int status) {
 
 static void begin_state(struct learner *learner) {
     struct saver *saver = &learner->saver;
-    if (!saver->state_wanted || saver->state_busy) return;
+    if (!saver->state_wanted || saver->state_busy ||
+        uv_now(learner->loop) < saver->state_next_ms)
+        return; // later a tick will
+    const uint64_t began = uv_hrtime();
     saver->text = state_print(&learner->state, &learner->registry,
                               &learner->limiter, &saver->len);
     if (saver->text == NULL) return; // the next tick tries
+    const double ms = 1e-6 * (double)(uv_hrtime() - began);
+    saver->state_next_ms = uv_now(learner->loop) + (uint64_t)(state_pause * ms);
     saver->state_wanted = false;
     saver->state_busy = true;
     saver->writing_names = learner->registry.n_peers;

@@ -20,9 +20,10 @@ struct checkpoint;
 struct saver {
     /* RUN/state */
     bool state_wanted, state_busy;
-    uint64_t state_due_ms; /* after a failure: not before */
-    size_t state_names;    /* ranks that are on disk */
-    size_t writing_names;  /* in the text being written */
+    uint64_t state_due_ms;  /* after a failure: not before, unasked */
+    uint64_t state_next_ms; /* after a long text: not before, even asked */
+    size_t state_names;     /* ranks that are on disk */
+    size_t writing_names;   /* in the text being written */
     char *text;
     size_t len;
     uv_work_t state_work;

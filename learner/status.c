@@ -15,6 +15,8 @@
 #include "learner/learner.h"
 #include "learner/metrics.h"
 
+enum { KEPT_MS = 100 };
+
 static void print_run(const struct learner *l, FILE *out) {
     char text[128];
     const struct why why = learner_why(l);
@@ -113,7 +115,7 @@ static void cut(char *text, size_t *len) {
     *len = at + strlen(end);
 }
 
-char *status_text(const struct learner *learner, size_t *len) {
+static char *print_status(const struct learner *learner, size_t *len) {
     char *text = NULL;
     FILE *out = open_memstream(&text, len);
     if (out == NULL) return NULL;
@@ -128,6 +130,23 @@ char *status_text(const struct learner *learner, size_t *len) {
     }
     cut(text, len);
     return text;
+}
+
+const char *status_text(struct learner *learner, size_t *len) {
+    struct status *status = &learner->status;
+    const uint64_t now = uv_now(learner->loop);
+    if (status->text == NULL || now - status->ms > KEPT_MS) {
+        free(status->text);
+        status->text = print_status(learner, &status->len);
+        status->ms = now;
+    }
+    *len = status->len;
+    return status->text;
+}
+
+void status_finish(struct status *status) {
+    free(status->text);
+    *status = (struct status){0};
 }
 
 /* One question, asked each second until it is answered. */
