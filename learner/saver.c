@@ -14,7 +14,7 @@
 static const uint64_t retry_ms = 5000;
 /* After a text of RUN/state that took t to print, this times t without one: a
  * crowd of newcomers is written down a few at a time. */
-static const double state_pause = 4.0;
+static const double state_pause = 40.0;
 
 static void write_state(uv_work_t *work) {
     struct learner *learner = work->data;
