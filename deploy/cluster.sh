@@ -182,7 +182,6 @@ processes_on() { # host
     fi
     local serve=("--bind=$every" "--advertise=$here_is")
     at=tcp://$(advertised "$learner_host"):$port
-    # beside the learner they take what time it leaves
     [[ ${host[$h/learner]} != yes ]] ||
         at=tcp://127.0.0.1:$port own=("$(beside_learner "${options[@]}")"
             "--idle_actors=${host[$h/actors]}")

@@ -90,10 +90,12 @@ void mujoco_step(struct mujoco_state *state, const double *action,
                  struct env_result *result);
 
 /*
- * The same simulation, bit for bit, after mujoco_reset() and then only this:
- * what follows from the coordinates (xpos, xmat, subtree_com) stands where they
- * do, where mj_step leaves it a simulator step behind. With Euler's integrator
- * that costs nothing: the first half of the next simulator step is done ahead.
+ * As mujoco_step(), and by Euler's integrator the same simulation bit for bit,
+ * after mujoco_reset() and then only this: but what follows from the
+ * coordinates (xpos, xmat, subtree_com) stands where they do, where mj_step
+ * leaves it a simulator step behind. By Euler that costs nothing, since the
+ * first half of the next simulator step is done ahead (who writes coordinates
+ * must call mj_forward); by others the positions are calculated once more.
  */
 void mujoco_step_to_now(struct mujoco_state *state, const double *action,
                         struct env_result *result);

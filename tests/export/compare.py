@@ -113,7 +113,7 @@ def terms_of_q(run, s, a):
     tensors = load_file(newest_checkpoint(run))
     if "normal.mean" in tensors:
         variance = tensors["normal.m2"] / tensors["normal.count"]
-        s = (s - tensors["normal.mean"]) / np.sqrt(variance)
+        s = np.clip((s - tensors["normal.mean"]) / np.sqrt(variance), -10, 10)
     names = [name for name in ("q", "q2") if f"{name}.ws" in tensors]
     return np.max([summed(tensors, name, s, a) for name in names], axis=0)
 
