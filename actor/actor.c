@@ -225,6 +225,7 @@ int actor_create(struct actor *a) {
         log_error("out of memory for %zu rows", room);
         return rc;
     }
+    (void)lifecycle_reserve(config->shards);
     a->delivery.on_room = on_room;
     a->delivery.on_fatal = on_fatal;
     a->delivery.data = a;

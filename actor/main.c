@@ -57,6 +57,8 @@ int main(int argc, char **argv) {
     if (config.picture[0] != '\0') {
         return film_task(&config);
     }
+    lifecycle_one_heap();
+    (void)lifecycle_reserve(1); /* the learner's connection */
     lifecycle_raise_fd_limit();
     return actor_run(&config);
 }

@@ -16,15 +16,17 @@ struct outbox {
     uint64_t lost;  /* dropped: the learner was away for too long */
 
     /* private */
-    size_t capacity;
-    struct wire_episode *ring; /* (capacity); number i is at i mod capacity */
+    size_t capacity, slots;    /* slots grow to capacity as they are needed */
+    size_t start;              /* the slot of number first */
+    struct wire_episode *ring; /* (slots) */
 };
 
 /* 0 or -ENOMEM. A zeroed outbox may be finished. */
 int outbox_init(struct outbox *outbox, size_t capacity);
 void outbox_finish(struct outbox *outbox);
 
-/* The next number's episode; drops the oldest when full. */
+/* The next number's episode; drops the oldest when full, or without memory for
+ * more. */
 void outbox_push(struct outbox *outbox, const struct wire_episode *episode);
 
 /* Copy up to max from number `from` on (not before `first`). Returns how many;

@@ -28,7 +28,7 @@
 # Exit status: 0; 1 when an acknowledged row is missing or altered, the run stood
 # still or ended early, an actor was never served parameters, or, of 10 minutes
 # or more without faults, a process grew by more than max(256 KiB, 1 %) in the
-# second half; 2 a wrong option.
+# second half, or of an hour or more by 1 % an hour; 2 a wrong option.
 set -u
 
 here=$(cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd -P)

@@ -27,13 +27,21 @@ latencies() { # name in words, prefix, lines
         }' <<<"$3"
 }
 
-# Of each process that lived from half time to the end: KiB there and now.
+# Of each process that lived from half time to the end: KiB there and now, and
+# the slope of a least-squares line between, in % of the first an hour.
 growth() {
     awk -F, -v half=$((seconds / 2)) '
         NR > 1 {
             key = $2 " " $3
             if ($1 <= half || !(key in at)) at[key] = $4
             if ($1 <= half) seen[key] = 1
+            else {
+                n[key]++
+                x = $1 - half
+                y = $4 - at[key]
+                sx[key] += x; sy[key] += y
+                sxx[key] += x * x; sxy[key] += x * y
+            }
             now[key] = $4
             t[key] = $1
             if ($1 > end) end = $1
@@ -42,22 +50,25 @@ growth() {
             for (key in now) {
                 if (!seen[key] || t[key] < end) continue
                 split(key, k, " ")
-                print k[1], at[key], now[key]
+                d = n[key] * sxx[key] - sx[key] ^ 2
+                slope = d > 0 ? (n[key] * sxy[key] - sx[key] * sy[key]) / d : 0
+                print k[1], at[key], now[key], slope * 3600 / at[key] * 100
             }
         }' "$run/rss.csv"
 }
 
 report_memory() {
-    local grown
+    local grown steep
     echo
     growth | awk '
         { role = $1; sub(/-.*/, "", role); n[role]++; from[role] += $2; to[role] += $3
           d = $3 - $2
-          if (!(role in most) || d > most[role]) { most[role] = d; who[role] = $1 } }
+          if (!(role in most) || d > most[role]) { most[role] = d; who[role] = $1 }
+          if (!(role in slope) || $4 > slope[role]) slope[role] = $4 }
         END {
             for (role in n)
-                printf "RssAnon %-8s %5d processes  half time %.1f MiB  end %.1f MiB  most grown %s %+d KiB\n",
-                    role, n[role], from[role] / 1024, to[role] / 1024, who[role], most[role]
+                printf "RssAnon %-8s %5d processes  half time %.1f MiB  end %.1f MiB  most grown %s %+d KiB  steepest %+.2f %% an hour\n",
+                    role, n[role], from[role] / 1024, to[role] / 1024, who[role], most[role], slope[role]
         }'
     grown=$(growth | awk '
         { d = $3 - $2; allowed = $2 / 100 > 256 ? $2 / 100 : 256
@@ -68,6 +79,14 @@ report_memory() {
         ((seconds < 600)) || [[ -n $faults ]] || judge no 'no process grows'
     elif ((seconds >= 600)); then
         judge ok 'no process grows'
+    fi
+    ((seconds >= 3600)) && [[ -z $faults ]] || return 0
+    steep=$(growth | awk '$4 >= 1 { n++; list = list " " $1 " " $4 }
+        END { if (n) print n " processes:" substr(list, 1, 200) }')
+    if [[ -n $steep ]]; then
+        judge no "no process grows by 1 % an hour: $steep"
+    else
+        judge ok 'no process grows by 1 % an hour'
     fi
 }
 

@@ -93,16 +93,16 @@ void lifecycle_one_heap(void) {
 }
 
 int lifecycle_reserve(size_t connections) {
-    enum { BLOCK = 1 << 20, A_CONNECTION = 108 << 10 };
-    const size_t n = connections * A_CONNECTION / BLOCK + 1;
+    enum { A_CONNECTION = 108 << 10 };
+    const size_t n = connections + 1; /* and what else its messages need */
     void **blocks = calloc(n, sizeof(*blocks));
     int rc = blocks != NULL ? 0 : -ENOMEM;
     for (size_t i = 0; i < n && rc == 0; i++) {
-        blocks[i] = malloc(BLOCK);
+        blocks[i] = malloc(A_CONNECTION);
         if (blocks[i] == NULL) {
             rc = -ENOMEM;
         } else {
-            memset(blocks[i], 1, BLOCK); /* other than 0: calloc would do */
+            memset(blocks[i], 1, A_CONNECTION); /* 0: calloc would do */
         }
     }
     for (size_t i = 0; blocks != NULL && i < n; i++) free(blocks[i]);

@@ -35,14 +35,14 @@ int lifecycle_start(struct lifecycle *life, uv_loop_t *loop, int lifeline,
 void lifecycle_close_all(uv_loop_t *loop);
 
 /*
- * A server's memory for its connections, from its start on. libzmq keeps up to
+ * A process's memory for its connections, from its start on. libzmq keeps up to
  * two blocks of 16 KiB a connection and direction, and comes to the end of them
  * after 512 messages: left alone, a process grows for minutes, and where
  * messages are few for hours, as if it leaked. With what its messages leave
  * between them, 256 actors of an hour brought a shard to 97 KiB a connection
  * and a learner to 105, and there they stayed. lifecycle_one_heap() in main(),
  * before any thread; lifecycle_reserve() touches as much once, as soon as it is
- * known how many may come, and later for how many more.
+ * known how many there may be, and later for how many more.
  */
 void lifecycle_one_heap(void);
 /* Returns 0 or -ENOMEM, which is no reason to stop. */

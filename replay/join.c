@@ -97,12 +97,12 @@ void join_imported(struct shard *shard) {
     if (shard->state == SHARD_WELCOMED && !shard->importing) say_ready(shard);
 }
 
-/* Memory for the actors' connections, of which each is a file; once, as they
- * keep it while a learner comes and goes. */
+/* Memory for the connections of actors and of the learner, both ways, of which
+ * each is a file; once, as they keep it while a learner comes and goes. */
 static void reserve(struct shard *shard) {
     const size_t files = lifecycle_raise_fd_limit();
-    const size_t peers =
-        shard->config.actors < files ? shard->config.actors : files;
+    const size_t expected = shard->config.actors + 2;
+    const size_t peers = expected < files ? expected : files;
     if (peers <= shard->reserved) return;
     if (lifecycle_reserve(peers - shard->reserved) == 0)
         shard->reserved = peers;

@@ -60,11 +60,38 @@ static void the_oldest_are_lost_when_it_is_full(void **state) {
     outbox_finish(&outbox);
 }
 
+/* Slots are added as more episodes wait, wherever in the ring they began. */
+static void it_grows_with_what_waits(void **state) {
+    (void)state;
+    static struct wire_episode list[100];
+    for (uint64_t begun = 0; begun < 40; begun++) {
+        struct outbox outbox;
+        uint64_t number = 0;
+        assert_int_equal(outbox_init(&outbox, 100), 0);
+        for (uint64_t i = 0; i < begun; i++) {
+            push(&outbox, 1);
+            outbox_received(&outbox, i + 1);
+        }
+        assert_true(outbox.slots < 20);
+        push(&outbox, 100);
+        assert_int_equal(outbox.lost, 0);
+        push(&outbox, 1);
+        assert_int_equal(outbox.lost, 1);
+        assert_int_equal(outbox_list(&outbox, 0, list, 100, &number), 100);
+        assert_int_equal(number, begun + 1);
+        for (size_t i = 0; i < 100; i++) {
+            assert_int_equal(list[i].length, number + i);
+        }
+        outbox_finish(&outbox);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_list_is_repeated_until_received),
         cmocka_unit_test(odd_answers_are_ignored),
         cmocka_unit_test(the_oldest_are_lost_when_it_is_full),
+        cmocka_unit_test(it_grows_with_what_waits),
     };
     return cmocka_run_group_tests_name("outbox", tests, NULL, NULL);
 }
