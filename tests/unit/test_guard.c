@@ -1,12 +1,9 @@
-#include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <zmq.h>
@@ -504,7 +501,7 @@ static void without_a_handler_no_message_comes_up(void **state) {
     assert_non_null(strstr(w->b->refused.reason, "it has none"));
 }
 
-/* ---- addresses and files ---- */
+/* ---- addresses ---- */
 
 /* With keys every interface may be bound; ipc is private without. */
 static void keys_open_every_interface(void **state) {
@@ -520,51 +517,6 @@ static void ipc_asks_for_no_key(void **state) {
     start_client_at(w, w->b->ipc, ACTOR, NULL);
     link_bench_ask_and_hear(w->b, WIRE_GO);
     assert_string_equal(w->b->server.peer_key, "");
-}
-
-static int load(struct world *w, enum host host) {
-    log_init("test_guard", (enum log_level) - 1);
-    return keys_load(&w->keys, w->folder[host]);
-}
-
-/* A secret that others may read is none, whoever made it so. */
-static void a_readable_secret_is_refused(void **state) {
-    struct world *w = *state;
-    char path[128];
-    struct stat info;
-    snprintf(path, sizeof(path), "%s/secret", w->folder[ACTOR]);
-    assert_int_equal(stat(path, &info), 0);
-    assert_int_equal(info.st_mode & 0777, 0600);
-    assert_int_equal(stat(w->folder[ACTOR], &info), 0);
-    assert_int_equal(info.st_mode & 0777, 0700);
-    assert_int_equal(load(w, ACTOR), 0);
-    chmod(path, 0640);
-    assert_int_equal(load(w, ACTOR), -EACCES);
-    chmod(path, 0602);
-    assert_int_equal(load(w, ACTOR), -EACCES);
-    chmod(path, 0600);
-    chmod(w->folder[ACTOR], 0710);
-    assert_int_equal(load(w, ACTOR), -EACCES);
-    chmod(w->folder[ACTOR], 0700);
-    assert_int_equal(load(w, ACTOR), 0);
-    assert_string_equal(w->keys.public, w->key[ACTOR]);
-}
-
-/* Made once: a pair is never overwritten, and other bytes are no secret. */
-static void a_secret_is_what_it_was_made(void **state) {
-    struct world *w = *state;
-    char path[128], public[WIRE_KEY_LEN];
-    assert_int_equal(load(w, ACTOR), 0);
-    assert_int_equal(keys_make(w->folder[ACTOR], public), -EEXIST);
-    assert_int_equal(load(w, ACTOR), 0);
-    assert_string_equal(w->keys.public, w->key[ACTOR]);
-    snprintf(path, sizeof(path), "%s/secret", w->folder[ACTOR]);
-    assert_int_equal(truncate(path, 63), 0);
-    assert_int_equal(load(w, ACTOR), -EBADMSG);
-    assert_int_equal(unlink(path), 0);
-    assert_int_equal(load(w, ACTOR), -ENOENT);
-    assert_int_equal(symlink("../0/secret", path), 0);
-    assert_int_equal(load(w, ACTOR), -ELOOP);
 }
 
 int main(void) {
@@ -586,8 +538,6 @@ int main(void) {
         CASE(without_a_handler_no_message_comes_up),
         CASE(keys_open_every_interface),
         CASE(ipc_asks_for_no_key),
-        CASE(a_readable_secret_is_refused),
-        CASE(a_secret_is_what_it_was_made),
     };
     return cmocka_run_group_tests_name("guard", tests, NULL, NULL);
 }
