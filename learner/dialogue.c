@@ -477,6 +477,7 @@ void dialogue_on_message(struct link_server *server,
     case REGISTRY_CURRENT:
         break;
     }
+    feed_heard(&learner->feed, peer->rank);
     if (learner->farewell_said) {
         say_stop(learner, peer, learner->reason);
     } else {

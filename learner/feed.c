@@ -34,6 +34,41 @@ static uint64_t total_size(const struct feed_source *sources, size_t n) {
     return total;
 }
 
+/* ---- who is silent ---- */
+
+static bool is_silent(const struct feed *feed, uint64_t key) {
+    for (size_t i = 0; i < feed->n_silent; i++) {
+        if (feed->silent[i] == key) return true;
+    }
+    return false;
+}
+
+static void fall_silent(struct feed *feed, uint64_t key) {
+    if (is_silent(feed, key) || feed->n_silent == FEED_MAX_SOURCES) return;
+    feed->silent[feed->n_silent++] = key;
+}
+
+void feed_heard(struct feed *feed, uint64_t key) {
+    for (size_t i = 0; i < feed->n_silent; i++) {
+        if (feed->silent[i] == key)
+            feed->silent[i] = feed->silent[--feed->n_silent];
+    }
+}
+
+/* Those that are not silent; all where they hold no row. out (n) */
+static size_t answering(const struct feed *feed, struct feed_source *out,
+                        const struct feed_source *sources, size_t n) {
+    size_t n_out = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!is_silent(feed, sources[i].key)) out[n_out++] = sources[i];
+    }
+    if (total_size(out, n_out) > 0) return n_out;
+    for (size_t i = 0; i < n; i++) out[i] = sources[i];
+    return n;
+}
+
+/* ---- parts ---- */
+
 /* counts out (n): how many of rows fall to each source, total > 0. */
 static void draw_shares(uint32_t *counts, const struct feed_source *sources,
                         size_t n, size_t rows, struct rng *rng) {
@@ -88,9 +123,11 @@ void feed_fill(struct feed *feed, const struct feed_source *sources, size_t n,
                uint64_t now_us) {
     assert(n <= FEED_MAX_SOURCES);
     if (total_size(sources, n) == 0) return;
+    struct feed_source here[FEED_MAX_SOURCES];
+    const size_t n_here = answering(feed, here, sources, n);
     for (size_t i = 0; i < feed->n_slots; i++) {
         if (feed->slots[i].state == FEED_FREE) {
-            begin_slot(feed, &feed->slots[i], sources, n, now_us);
+            begin_slot(feed, &feed->slots[i], here, n_here, now_us);
         }
     }
 }
@@ -124,18 +161,22 @@ int feed_answer(struct feed *feed, uint64_t key,
     return 0;
 }
 
+static bool among(const struct feed_source *sources, size_t n, uint64_t key) {
+    for (size_t i = 0; i < n; i++) {
+        if (sources[i].key == key) return true;
+    }
+    return false;
+}
+
 static void expire_part(struct feed *feed, struct feed_slot *slot, size_t part,
                         const struct feed_source *sources, size_t n,
                         uint64_t now_us) {
     struct feed_source others[FEED_MAX_SOURCES];
     size_t n_others = 0;
-    bool listed = false;
+    const bool listed = among(sources, n, slot->parts[part].key);
     for (size_t i = 0; i < n; i++) {
-        if (sources[i].key == slot->parts[part].key) {
-            listed = true;
-        } else {
+        if (sources[i].key != slot->parts[part].key)
             others[n_others++] = sources[i];
-        }
     }
     if (total_size(others, n_others) > 0) {
         feed->redrawn++;
@@ -151,23 +192,39 @@ static void expire_part(struct feed *feed, struct feed_slot *slot, size_t part,
     } // else nobody is there: the next call looks again
 }
 
+static bool overdue(const struct feed_part *part, uint64_t now_us,
+                    uint64_t timeout_us) {
+    return part->awaited && now_us - part->asked_us >= timeout_us;
+}
+
+static void note_silent(struct feed *feed, uint64_t now_us,
+                        uint64_t timeout_us) {
+    for (size_t i = 0; i < feed->n_slots; i++) {
+        const struct feed_slot *slot = &feed->slots[i];
+        if (slot->state != FEED_AWAITED) continue;
+        for (size_t p = 0; p < slot->n_parts; p++) {
+            if (overdue(&slot->parts[p], now_us, timeout_us))
+                fall_silent(feed, slot->parts[p].key);
+        }
+    }
+}
+
 void feed_expire(struct feed *feed, const struct feed_source *sources, size_t n,
                  uint64_t now_us, uint64_t timeout_us) {
     assert(n <= FEED_MAX_SOURCES);
+    note_silent(feed, now_us, timeout_us);
+    struct feed_source here[FEED_MAX_SOURCES];
+    const size_t n_here = answering(feed, here, sources, n);
     for (size_t i = 0; i < feed->n_slots; i++) {
         struct feed_slot *slot = &feed->slots[i];
         const uint64_t id = slot->id;
         const size_t n_parts = slot->n_parts; // not those drawn meanwhile
         for (size_t p = 0; p < n_parts && slot->id == id; p++) {
-            if (slot->state != FEED_AWAITED || !slot->parts[p].awaited) {
-                continue;
-            }
-            bool here = false;
-            for (size_t k = 0; k < n; k++) {
-                here |= sources[k].key == slot->parts[p].key;
-            }
-            if (!here || now_us - slot->parts[p].asked_us >= timeout_us) {
-                expire_part(feed, slot, p, sources, n, now_us);
+            const struct feed_part *part = &slot->parts[p];
+            if (slot->state != FEED_AWAITED || !part->awaited) continue;
+            if (!among(here, n_here, part->key) ||
+                overdue(part, now_us, timeout_us)) {
+                expire_part(feed, slot, p, here, n_here, now_us);
             }
         }
     }

@@ -53,6 +53,9 @@ struct feed {
     struct feed_slot *slots;
     uint64_t next_id;
     struct rng *rng; /* borrowed */
+    /* keys of those that owed a part for too long, unheard since */
+    uint64_t silent[FEED_MAX_SOURCES];
+    size_t n_silent;
     /* Ask for a part. Losing it is legal: it is asked again. Borrowed. */
     void (*ask)(void *data, const struct feed_ask *ask);
     void *data;
@@ -69,7 +72,8 @@ void feed_finish(struct feed *feed);
 
 /*
  * Start every free slot: parts drawn multinomially in the sources' sizes. Does
- * nothing while the sources hold no row. sources (n <= FEED_MAX_SOURCES).
+ * nothing while the sources hold no row. Silent ones are left out while there
+ * are others. sources (n <= FEED_MAX_SOURCES).
  */
 void feed_fill(struct feed *feed, const struct feed_source *sources, size_t n,
                uint64_t now_us);
@@ -82,11 +86,16 @@ int feed_answer(struct feed *feed, uint64_t key,
                 const struct wire_minibatch *answer, uint64_t now_us);
 
 /*
- * Parts asked timeout_us ago or more, or of a source that is not among
- * sources: redraw them from the others, or ask again where there is no other.
+ * Whom a part was asked of timeout_us ago or more is silent until
+ * feed_heard(). Parts of those, and of a source that is not among sources:
+ * redraw them from the others, or ask again where there is no other. So a
+ * source that falls silent costs all minibatches together one timeout.
  */
 void feed_expire(struct feed *feed, const struct feed_source *sources, size_t n,
                  uint64_t now_us, uint64_t timeout_us);
+
+/* The source has sent something, whatever it was. */
+void feed_heard(struct feed *feed, uint64_t key);
 
 /* The oldest complete minibatch, lent until feed_give_back(); NULL: none. */
 struct feed_slot *feed_take(struct feed *feed);

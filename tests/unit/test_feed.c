@@ -202,6 +202,59 @@ static void a_late_part_is_redrawn_from_the_others(void **state) {
     for (size_t i = 0; i < SLOTS; i++) assert_non_null(feed_take(&feed));
 }
 
+/* All its parts move with the first late one, and it is asked for none until it
+ * is heard: one timeout in all. */
+static void a_silent_shard_costs_one_timeout(void **state) {
+    (void)state;
+    const struct feed_source both[] = {{7, 1000}, {9, 1000}};
+    feed_fill(&feed, both, 2, 0);
+    struct feed_slot *taken = NULL;
+    for (size_t i = 0; i < n_asks && taken == NULL; i++) {
+        if (asks[i].id == asks[0].id) assert_int_equal(answer(&asks[i]), 0);
+        taken = feed_take(&feed);
+    }
+    feed_give_back(&feed, taken);
+    feed_fill(&feed, both, 2, 400); // what is asked for later moves as well
+    size_t first = n_asks;
+    for (size_t i = 0; i < first; i++) {
+        if (asks[i].key == 9) (void)answer(&asks[i]); // some the second time
+    }
+    feed_expire(&feed, both, 2, 500, 500);
+    assert_int_equal(feed.redrawn, SLOTS);
+    assert_true(n_asks > first);
+    for (size_t i = first; i < n_asks; i++) {
+        assert_int_equal(asks[i].key, 9);
+        assert_int_equal(answer(&asks[i]), 0);
+    }
+    for (size_t i = 0; i < SLOTS; i++) feed_give_back(&feed, feed_take(&feed));
+    first = n_asks;
+    feed_fill(&feed, both, 2, 1000);
+    for (size_t i = first; i < n_asks; i++) {
+        assert_int_equal(asks[i].key, 9);
+        assert_int_equal(answer(&asks[i]), 0);
+    }
+    for (size_t i = 0; i < SLOTS; i++) feed_give_back(&feed, feed_take(&feed));
+    feed_heard(&feed, 7);
+    first = n_asks;
+    feed_fill(&feed, both, 2, 2000);
+    size_t again = 0;
+    for (size_t i = first; i < n_asks; i++) again += asks[i].key == 7;
+    assert_true(again > 0);
+}
+
+/* Where all are silent they are asked all the same. */
+static void nobody_left_is_no_reason_to_stop(void **state) {
+    (void)state;
+    const struct feed_source both[] = {{7, 1000}, {9, 1000}};
+    feed_fill(&feed, both, 2, 0);
+    const size_t first = n_asks;
+    feed_expire(&feed, both, 2, 500, 500);
+    assert_true(n_asks > first);
+    size_t to[2] = {0};
+    for (size_t i = first; i < n_asks; i++) to[asks[i].key == 9]++;
+    assert_true(to[0] > 0 && to[1] > 0);
+}
+
 /* With no other shard the same part is asked again, unchanged. */
 static void alone_a_shard_is_asked_again(void **state) {
     (void)state;
@@ -266,6 +319,8 @@ int main(void) {
         CASE(what_is_not_awaited_is_dropped),
         CASE(a_short_answer_is_refused),
         CASE(a_late_part_is_redrawn_from_the_others),
+        CASE(a_silent_shard_costs_one_timeout),
+        CASE(nobody_left_is_no_reason_to_stop),
         CASE(alone_a_shard_is_asked_again),
         CASE(a_dead_shards_parts_move_at_once),
         CASE(endless_redrawing_stays_in_bounds),
