@@ -104,9 +104,10 @@ void mlp_backward(const struct mlp_shape *shape, float *dp, float *dx,
 void mlp_jacobian(const struct mlp_shape *shape, float *jacobian,
                   const float *p, size_t B, size_t N, struct mlp_work *work);
 
-/* Call once at start: OpenBLAS to one thread. Returns 0, or -ENOTSUP when
- * several of our threads may not call it (serial build, openblas_get_parallel()
- * == 0). */
+/* OpenBLAS to one thread. Call at start, and in each thread that multiplies: the
+ * OpenMP build keeps the number by the thread, and for a new one takes all
+ * cores. Returns 0, or -ENOTSUP when several of our threads may not call it
+ * (serial build, openblas_get_parallel() == 0). */
 int mlp_blas_setup(void);
 
 /* "0.3.21, kernel SkylakeX, NO_LAPACKE DYNAMIC_ARCH ...": the OpenBLAS that

@@ -171,6 +171,12 @@ static int slice_init(struct algorithm *alg, struct algorithm_slice *at,
     return 0;
 }
 
+static void one_blas_thread(void *unused, size_t slice) {
+    (void)unused;
+    (void)slice;
+    (void)mlp_blas_setup();
+}
+
 static int slices_init(struct algorithm *alg, size_t threads) {
     // a slice without rows would be asked for nothing
     alg->n_slices = threads < alg->rows ? threads : alg->rows;
@@ -178,6 +184,7 @@ static int slices_init(struct algorithm *alg, size_t threads) {
     alg->parts = calloc(alg->n_slices, sizeof(*alg->parts));
     alg->pool = pool_new(alg->n_slices);
     if (!alg->slices || !alg->parts || !alg->pool) return -ENOMEM;
+    pool_run(alg->pool, one_blas_thread, NULL);
     for (size_t t = 0; t < alg->n_slices; t++) {
         const size_t from = alg->rows * t / alg->n_slices;
         const size_t to = alg->rows * (t + 1) / alg->n_slices;

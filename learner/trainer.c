@@ -101,6 +101,7 @@ static struct trainer_result do_job(struct trainer *trainer,
 
 static void *run(void *argument) {
     struct trainer *trainer = argument;
+    (void)mlp_blas_setup(); /* what it says was heeded before it was started */
     pthread_mutex_lock(&trainer->lock);
     while (!trainer->stop) {
         if (trainer->n_jobs == 0) {
