@@ -157,10 +157,11 @@ static void score_fixed_particles(const struct algorithm *alg,
     const float *s = alg->s + at->from * alg->S;
     const float *xi = alg->noise->xi_fixed + at->from * K * alg->A;
 
+    const bool measured = alg->config.temperature == TEMPERATURE_AUTO;
+    // hidden layers that nobody goes back on need not leave the cache
     policy_act(&f->shape, at->fixed_a, at->fixed_u, f->p, s, xi, B, K,
-               &at->work);
-    if (alg->config.temperature == TEMPERATURE_AUTO)
-        measure_entropy(alg, at, xi);
+               alg->config.one_set || measured ? &at->work : &at->pass);
+    if (measured) measure_entropy(alg, at, xi);
 
     critic_slope(alg, at, at->fixed_a, K); // g = dQ/da
     if (alg->config.svgd_space == SPACE_ACTION) {
