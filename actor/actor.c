@@ -16,6 +16,7 @@ enum {
     TICK_MS = 100,
     REFRESH_MS = 1000,   /* longer without an answer: on with the old policy */
     CROWD_TICK_MS = 500, /* joined, one of a crowd: ticks are what it costs */
+    WAIT_TICK_MS = 1000, /* nor has it anything to send: as often as it beats */
     OUTBOX_EPISODES = 8192,
     LINGER_MS = 200,
     SAY_DROPPED_MS = 10000,
@@ -225,12 +226,13 @@ int actor_create(struct actor *a) {
         log_error("out of memory for %zu rows", room);
         return rc;
     }
-    (void)lifecycle_reserve(config->shards);
     a->delivery.on_room = on_room;
     a->delivery.on_fatal = on_fatal;
     a->delivery.data = a;
-    return delivery_start(&a->delivery, a->loop, a->zmq, &a->self, &a->keys,
-                          config, a->rank, rows, &spec);
+    rc = delivery_start(&a->delivery, a->loop, a->zmq, &a->self, &a->keys,
+                        config, a->rank, rows, &spec);
+    (void)lifecycle_reserve(1 + config->shards); /* 1: the learner's */
+    return rc;
 }
 
 void actor_explore(struct actor *a, uint64_t ordinal) {
@@ -256,6 +258,13 @@ int actor_policy(struct actor *a, const struct policy *policy,
     return rollout_set_policy(&a->rollout, policy, version);
 }
 
+static uint64_t tick_ms(const struct actor *a) {
+    if (a->state != ACTOR_JOINED || turns_crowd(&a->turns) <= 2.0)
+        return TICK_MS;
+    const bool can_send = a->stage.n > 0 && delivery_has_room(&a->delivery);
+    return a->paused && !can_send ? WAIT_TICK_MS : CROWD_TICK_MS;
+}
+
 static void on_tick(uv_timer_t *timer) {
     struct actor *a = timer->data;
     join_tick(a);
@@ -270,9 +279,7 @@ static void on_tick(uv_timer_t *timer) {
     delivery_tick(&a->delivery);
     watch_refresh(a);
     actor_wake(a);
-    const bool crowd = turns_crowd(&a->turns) > 2.0;
-    uv_timer_set_repeat(timer, crowd && a->state == ACTOR_JOINED ? CROWD_TICK_MS
-                                                                 : TICK_MS);
+    uv_timer_start(timer, on_tick, tick_ms(a), TICK_MS);
 }
 
 static void say_totals(const struct actor *a) {

@@ -20,8 +20,8 @@ enum {
     EPISODES_MS = 500,   /* a list at most this often */
     SAY_AFTER_MS = 5000, /* then what it waits for is said */
     SAY_AGAIN_MS = 60000,
-    OWN_PAUSE_MS = 500, /* longer between ticks: our own loop stood still */
-    HIGH_WATER = 72,    /* W + 8 for the largest W: it is not known yet */
+    OWN_PAUSE_MS = 1000, /* longer between ticks: our own loop stood still */
+    HIGH_WATER = 72,     /* W + 8 for the largest W: it is not known yet */
 };
 
 static uint64_t ms(double seconds) {

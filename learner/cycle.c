@@ -37,6 +37,16 @@ static int allow_sizes(struct learner *learner, struct wire_spec spec) {
     return rc;
 }
 
+/* Memory for the connections of all who may come, after what is large and
+ * stays, which would take it. A shard's are two: it joins, and is asked. */
+static void reserve(const struct learner *learner) {
+    const struct config *config = &learner->config;
+    const size_t expected =
+        config->actors + 2 * config->shards + config->evaluators;
+    (void)lifecycle_reserve(expected < learner->max_peers ? expected
+                                                          : learner->max_peers);
+}
+
 int cycle_start(struct learner *learner, struct wire_spec spec) {
     const struct config *config = &learner->config;
     char why[CONFIG_PATH_LEN + 256] = "";
@@ -55,6 +65,7 @@ int cycle_start(struct learner *learner, struct wire_spec spec) {
     }
     origin_close(&learner->origin);
     if (allow_sizes(learner, spec) != 0) return EXIT_REFUSED;
+    reserve(learner);
 
     rng_init(&learner->feed_rng, config->seed, RNG_LEARNER, 0,
              learner->state.generation, ALGORITHM_STREAM_FEED);

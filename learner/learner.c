@@ -371,12 +371,6 @@ int learner_start(struct learner *learner, uv_loop_t *loop, void *zmq) {
     learner->lock = -1;
     const size_t files = lifecycle_raise_fd_limit() / 10 * 9;
     learner->max_peers = files > OWN_FILES ? files - OWN_FILES : 1;
-    /* a shard twice: it joins, and is asked for minibatches */
-    const size_t expected = learner->config.actors +
-                            2 * learner->config.shards +
-                            learner->config.evaluators;
-    (void)lifecycle_reserve(expected < learner->max_peers ? expected
-                                                          : learner->max_peers);
     int status = start_guard(learner);
     if (status == 0) status = opening_run(learner);
     if (status == 0) status = start_timers(learner);
