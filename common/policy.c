@@ -84,15 +84,15 @@ void policy_act(const struct mlp_shape *shape, float *a, float *u,
     squash(a, out, B * N * shape->Y);
 }
 
-float policy_log_squash(const float *u, size_t A) {
-    float sum = 0.0f;
-    for (size_t i = 0; i < A; i++) {
-        // softplus(x) = log(1 + e^x) = max(x, 0) + log1p(e^-|x|)
+VECTOR_CLONES void policy_log_squash(float *restrict out,
+                                     const float *restrict u, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        // softplus(x) = log(1 + e^x) = max(x, 0) + log(1 + e^-|x|)
         const float x = -2.0f * u[i];
-        const float softplus = fmaxf(x, 0.0f) + log1pf(expf(-fabsf(x)));
-        sum += 2.0f * (0.69314718056f - u[i] - softplus);
+        const float softplus = (x > 0.0f ? x : 0.0f) +
+                               fastmath_log(1.0f + fastmath_exp(-fabsf(x)));
+        out[i] = 2.0f * (0.69314718056f - u[i] - softplus);
     }
-    return sum;
 }
 
 VECTOR_CLONES void policy_squash_score(float *restrict g,
@@ -142,19 +142,19 @@ void policy_log_density(float *log_q, struct policy_determinants *seen,
     const float log_sqrt_2pi = 0.91893853320f;
     for (size_t i = 0; i < n; i++) {
         bool negative;
-        const float log_det =
-            log_determinant(jacobian + i * A * A, A, &negative);
-        const bool degenerate = !isfinite(log_det);
-        if (seen) {
-            seen->degenerate += degenerate;
-            seen->negative += negative && !degenerate;
+        log_q[i] = -log_determinant(jacobian + i * A * A, A, &negative);
+        const bool degenerate = !isfinite(log_q[i]);
+        if (degenerate) log_q[i] = INFINITY;
+        if (!seen) continue;
+        seen->degenerate += degenerate;
+        seen->negative += negative && !degenerate;
+    }
+    float *slopes = jacobian; // whose determinants are taken
+    policy_log_squash(slopes, u, n * A);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < A && log_q[i] != INFINITY; k++) {
+            const float x = xi[i * A + k];
+            log_q[i] -= 0.5f * x * x + log_sqrt_2pi + slopes[i * A + k];
         }
-        float log_normal = 0.0f;
-        for (size_t k = 0; k < A; k++) {
-            log_normal -= 0.5f * xi[i * A + k] * xi[i * A + k] + log_sqrt_2pi;
-        }
-        log_q[i] = degenerate
-                       ? INFINITY
-                       : log_normal - log_det - policy_log_squash(u + i * A, A);
     }
 }

@@ -63,9 +63,8 @@ void policy_act(const struct mlp_shape *shape, float *a, float *u,
                 const float *phi, const float *s, const float *xi, size_t B,
                 size_t N, struct mlp_work *work);
 
-/* sum_i log(1 - tanh^2 u_i) = sum_i 2 (log 2 - u_i - softplus(-2 u_i)), u (A).
- */
-float policy_log_squash(const float *u, size_t A);
+/* log(1 - tanh^2 u) = 2 (log 2 - u - softplus(-2 u)). out, u (n) */
+void policy_log_squash(float *out, const float *u, size_t n);
 
 /* d/du of the above: -2 tanh u. g in/out (n): g = g_a * (1 - tanh^2 u) + alpha
  * * (-2 tanh u), where g enters as dQ/da. u (n). */
