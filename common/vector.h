@@ -18,12 +18,15 @@
  * the compiler add in lanes.
  */
 /* Their choice at start-up would come before ThreadSanitizer is there. */
-#if defined(__x86_64__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__)
+#if !defined(__x86_64__) || defined(__clang__) || defined(__SANITIZE_THREAD__)
+#define VECTOR_CLONES
+#elif defined(VECTOR_NO_AVX512) /* meson's -Davx512=false */
+#define VECTOR_CLONES \
+    __attribute__((target_clones("arch=x86-64-v3", "default")))
+#else
 #define VECTOR_CLONES \
     __attribute__((   \
         target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define VECTOR_CLONES
 #endif
 #define VECTOR_INLINE static inline __attribute__((always_inline))
 
