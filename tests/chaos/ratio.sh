@@ -1,7 +1,8 @@
 #!/bin/bash
 # The global limiter over several actors and shards, judged from outside: while
-# a run loses and regains a shard, loses a shard's disk, and goes on from an
-# older checkpoint with another ratio, every look at the learner's books finds
+# a run loses and regains a shard, has one declared dead that stands still, loses
+# a shard's disk and its learner, and goes on from an older checkpoint with
+# another ratio, every look at the learner's books finds
 # |du - ratio di| <= ratio R (slack + batch) + 1, and once di > 50 R (slack +
 # batch) the two agree to 2 %. du: updates started, di: rows stored, each since
 # warm-up or a new ratio.
