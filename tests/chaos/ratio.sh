@@ -52,6 +52,10 @@ judge() { # looks, ratio
         END { printf "%d %d %.1f %d %d\n", n, bad, worst, far, last }' "$1"
 }
 
+has_looks() { # run, how many while warm
+    (($(grep -c '^1 ' "$1.looks") >= $2))
+}
+
 stored_beyond() { # run, rows since warm-up
     local warm du di
     read -r warm du di < <(look "$1")
@@ -118,7 +122,7 @@ lose_learner() { # run
 go_through() { # run
     local steps=("within 60 stored_beyond $1 2000" "lose $1 1 no"
         "hold $1 0" "lose $1 2 yes" "lose_learner $1"
-        "within 90 stored_beyond $1 $((far + 1000))")
+        "within 90 stored_beyond $1 $((far + 1000))" "within 30 has_looks $1 20")
     for step in "${steps[@]}"; do $step || return; done
 }
 
