@@ -19,7 +19,7 @@ enum {
     WAIT_TICK_MS = 1000, /* nor has it anything to send: as often as it beats */
     OUTBOX_EPISODES = 8192,
     LINGER_MS = 200,
-    SAY_DROPPED_MS = 10000,
+    SAY_LOST_MS = 10000,
 };
 
 /* Lockstep: one step, once this round's parameters are here. */
@@ -55,17 +55,26 @@ static void drop_oldest(struct actor *a) {
     drop_front(a, a->stage.n - most);
 }
 
-static void say_dropped(struct actor *a) {
+static void say_lost(const struct actor *a, struct actor_said *said,
+                     uint64_t total, const char *what, const char *why) {
     const uint64_t now = uv_now(a->loop);
-    if (a->dropped == a->dropped_said ||
-        (a->dropped_said_ms > 0 && now - a->dropped_said_ms < SAY_DROPPED_MS))
+    if (total == said->total || (said->ms > 0 && now - said->ms < SAY_LOST_MS))
         return;
-    log_warn(
-        "%s: %" PRIu64 " rows dropped, %" PRIu64 " in all (on_full = drop)",
-        a->delivery.listed == 0 ? "no shard is listed" : "the window is full",
-        a->dropped - a->dropped_said, a->dropped);
-    a->dropped_said = a->dropped;
-    a->dropped_said_ms = now;
+    log_warn("%s: %" PRIu64 " %s, %" PRIu64 " in all", why, total - said->total,
+             what, total);
+    *said = (struct actor_said){.total = total, .ms = now};
+}
+
+static void say_losses(struct actor *a) {
+    if (a->config.evaluator) return; /* it loses none, and begins again */
+    say_lost(a, &a->said.dropped, a->dropped, "rows dropped (on_full = drop)",
+             a->delivery.listed == 0 ? "no shard is listed"
+                                     : "the window is full");
+    say_lost(a, &a->said.unreceived, a->outbox.lost, "episodes lost",
+             a->state == ACTOR_JOINED ? "the learner receives too few"
+                                      : "the learner is away");
+    say_lost(a, &a->said.untaken, a->rollout.episodes_lost, "episodes lost",
+             "too many ended at one step");
 }
 
 static void on_rested(uv_timer_t *timer) {
@@ -275,7 +284,7 @@ static void on_tick(uv_timer_t *timer) {
     if (a->stage.n > 0 && old >= (uint64_t)(a->config.flush_after * 1e3)) {
         flush(a, true);
     }
-    say_dropped(a);
+    say_losses(a);
     delivery_tick(&a->delivery);
     watch_refresh(a);
     actor_wake(a);

@@ -82,11 +82,14 @@ struct actor {
     struct batch stage, spare; /* rows of no batch yet */
     uint64_t stage_ms;         /* when the oldest of them was made */
     uint64_t dropped;          /* rows, by on_full = drop */
-    uint64_t dropped_said, dropped_said_ms;
     struct delivery delivery;
     struct outbox outbox;
     uint64_t episodes_to; /* sent but not yet received, up to this number */
-    uint64_t last_episodes_lost;
+    struct {
+        struct actor_said {
+            uint64_t total, ms;
+        } dropped, unreceived, untaken;
+    } said; /* of what was lost, and when */
 
     /* evaluator only */
     struct trial *trial;               /* over rollout */

@@ -112,6 +112,11 @@ static void on_welcome(struct actor *a, const struct wire_message *message) {
                    "this actor has to start again");
         return;
     }
+    if (a->config.evaluator) { /* Go comes once an actor has begun the run */
+        a->absent_ms = 0;
+        snprintf(a->obstacle, sizeof(a->obstacle),
+                 "no actor has begun the run yet");
+    }
     actor_explore(a, welcome->ordinal);
     allow_sizes(a);
     on_topology(a, &welcome->topology);

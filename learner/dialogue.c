@@ -141,6 +141,7 @@ static void on_ready(struct learner *learner, const struct link_route *from,
                         "only an actor has a task");
         return;
     }
+    if (registry_too_early(registry, peer->role)) return; // it asks again
     if (!registry_fits(registry, learner->config.task, ready, why,
                        sizeof(why))) {
         dialogue_refuse(learner, from, message, WIRE_CODE_FINAL, "%s", why);
@@ -154,7 +155,7 @@ static void on_ready(struct learner *learner, const struct link_route *from,
             return;
         }
     }
-    if (registry_fix_task(registry, ready)) saver_state(learner);
+    if (registry_fix_task(registry, peer->role, ready)) saver_state(learner);
     if (begins) dialogue_topology(learner);
     peer->progress.ready = true;
     send_go(learner, peer);
@@ -203,7 +204,7 @@ static void on_shard_ready(struct learner *learner,
                         "only a shard has a ring");
         return;
     }
-    if (learner->registry.spec.obs_dim == 0) return; // it asks again
+    if (registry_too_early(&learner->registry, peer->role)) return;
     const struct registry_peer *rival =
         registry_rival(&learner->registry, peer);
     if (rival != NULL) { // it asks again: that one may be about to be dead

@@ -307,8 +307,13 @@ int registry_known_model(struct registry *registry, uint64_t model) {
     return 0;
 }
 
-bool registry_fix_task(struct registry *registry,
+bool registry_too_early(const struct registry *registry, enum wire_role role) {
+    return registry->spec.obs_dim == 0 && role != WIRE_ACTOR;
+}
+
+bool registry_fix_task(struct registry *registry, enum wire_role role,
                        const struct wire_ready *ready) {
+    if (role != WIRE_ACTOR) return false;
     const bool begins = registry->spec.obs_dim == 0;
     if (begins) registry_fix_spec(registry, ready->spec);
     return registry_known_model(registry, ready->model) == 0 || begins;

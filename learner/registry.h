@@ -177,9 +177,13 @@ void registry_fix_spec(struct registry *registry, struct wire_spec spec);
 bool registry_fits(const struct registry *registry, const char *task,
                    const struct wire_ready *ready, char *why, size_t n);
 
-/* Of a task that fits: what was not known yet is from now on. true: something
- * was not. */
-bool registry_fix_task(struct registry *registry,
+/* Who is ready before any actor was, and is none, has to ask again: the shape
+ * is not known yet, and only an actor brings it. */
+bool registry_too_early(const struct registry *registry, enum wire_role role);
+
+/* Of a task that fits: what was not known yet is from now on, if an actor says
+ * so. true: something was not. */
+bool registry_fix_task(struct registry *registry, enum wire_role role,
                        const struct wire_ready *ready);
 
 /* The model's hash from RUN/state. -EEXIST: it is known. */

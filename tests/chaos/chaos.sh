@@ -18,8 +18,10 @@
 # rows and each actor gets some acknowledged; at the end every process ends with
 # 0 and none has ended by itself before; the audit (softq-replay --audit) finds
 # every acknowledged row, unaltered, and no other, in rings that never wrapped;
-# the learner's count of rows is the rings'; and the policy, learned meanwhile,
-# reaches a goal in 90 % of episodes and each goal in 10 %.
+# batches in both shards are at most a window an actor and time that a shard was
+# declared dead; the learner's count of rows is the rings'; the policy, learned
+# meanwhile, reaches a goal in 90 % of episodes and each goal in 10 %; and in 3
+# minutes or more each kind of fault struck.
 set -u
 here=$(cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd)
 # shellcheck source=tests/chaos/net.bash
@@ -55,7 +57,7 @@ numbers, the last from 1 to 999" >&2
 
 # cs of faults before all is mended
 readonly round=$((longest > 8 ? 200 * longest : 4000))
-readonly shards=2 actors=8
+readonly shards=2 actors=8 window=16
 readonly recovery=1500          # cs
 readonly enough_updates=15000    # for the policy
 readonly longest_pause=8         # s before the supervisor's next start
@@ -138,6 +140,7 @@ start_run() {
     supervise_on learner -- learner \
         "$(program softq-learner)" --config="$root/deploy/presets/multigoal.ini" \
         --run_dir="$run" "--shards=$shards" "--actors=$actors" \
+        "--window=$window" \
         "--replay_size=$rows" --max_updates=0 --learning_rate_end=1 \
         --ratio=0.1 --units=64 --minibatch=64 \
         --dead_after=2 --resend_after=0.5 --checkpoint_seconds=2 \
@@ -168,17 +171,11 @@ read_clock() { # cs, in $now
     now=$((10#${up/./}))
 }
 
-pid_of() { # process: of its newest life, in $pid; false when it is not there
-    pid=$(awk -v name="$1" '$3 == name && $4 == "started" { p = $6 }
-        END { print p }' "$run/logs/supervise.log")
-    [[ -n $pid ]] && kill -0 "$pid" 2>/dev/null
-}
-
 all_run() {
     local name
     for name in "${names[@]}"; do
         absent=$name
-        pid_of "$name" || return
+        pid_of "$run" "$name" || return
     done
 }
 
@@ -214,13 +211,13 @@ strike() {
 hit() { # kind, victim, cs, dice
     case $1 in
     kill)
-        may_be_killed "$2" && pid_of "$2" && kill -9 "$pid" || return
+        may_be_killed "$2" && pid_of "$run" "$2" && kill -9 "$pid" || return
         kills[$2]=$now pauses[$2]=$pause
         log_fault kill "$2"
         return
         ;;
     pause)
-        pid_of "$2" && kill -STOP "$pid" || return
+        pid_of "$run" "$2" && kill -STOP "$pid" || return
         log_fault pause "$2" "for $3 cs"
         set -- "$1" "$2" "$3" "$pid"
         ;;
@@ -401,6 +398,57 @@ nobody_ended_by_itself() {
     fi
 }
 
+# Kinds of fault that never struck: what makes them failed each time.
+idle_faults() {
+    local kind
+    for kind in "${faults[@]}"; do
+        ((${count[$kind]-0} > 0)) || echo "$kind"
+    done
+}
+
+everything_was_tried() {
+    local idle
+    idle=$(idle_faults)
+    if awk -v m="$minutes" 'BEGIN { exit !(m < 3) }'; then
+        skip "${FUNCNAME[0]}" "less than 3 minutes"
+    elif [[ -n $idle ]]; then
+        not_ok "${FUNCNAME[0]}" "never struck: ${idle//$'\n'/, }"
+    else
+        ok "${FUNCNAME[0]}"
+    fi
+}
+
+# Only what waited at a shard that is declared dead goes to another one, and
+# that is a window at most; sent again to the shard itself, it is recognised.
+most_duplicates() { # run
+    echo $((actors * window * $(declared_dead "$1" .)))
+}
+
+few_duplicates() { # run
+    (($(audited "$1" duplicate_batches) <= $(most_duplicates "$1")))
+}
+
+the_judge_can_say_no() {
+    local invented=$work/invented faults=(kill pause)
+    local -A count=([kill]=1 [pause]=1)
+    mkdir -p "$invented/logs"
+    echo 'shard 1 is silent: sampling goes on without it' \
+        >"$invented/logs/learner.log"
+    echo "duplicate_batches $((actors * window))" >"$invented.audit"
+    if ! few_duplicates "$invented" || [[ -n $(idle_faults) ]]; then
+        not_ok "${FUNCNAME[0]}" 'refuses what is within the bounds'
+    fi
+    echo "duplicate_batches $((actors * window + 1))" >"$invented.audit"
+    unset 'count[pause]'
+    if few_duplicates "$invented"; then
+        not_ok "${FUNCNAME[0]}" 'one duplicate too many is not found'
+    elif [[ $(idle_faults) != pause ]]; then
+        not_ok "${FUNCNAME[0]}" 'a kind that never struck is not found'
+    else
+        ok "${FUNCNAME[0]}"
+    fi
+}
+
 judge_rows() {
     local counted stored
     if passes_audit "$run"; then
@@ -409,6 +457,13 @@ judge_rows() {
 of $(audited "$run" moved_batches) moved ones in both shards)"
     else
         not_ok 'what was acknowledged is stored' "$(cat "$run.audit")"
+    fi
+    if few_duplicates "$run"; then
+        ok "batches in both shards are bounded ($(audited "$run" \
+            duplicate_batches) of at most $(most_duplicates "$run"))"
+    else
+        not_ok 'batches in both shards are bounded' "$(audited "$run" \
+            duplicate_batches), at most $(most_duplicates "$run")"
     fi
     [[ $(audited "$run" overwritten_batches) == 0 ]] ||
         not_ok 'no ring wraps' "$(cat "$run.audit")"
@@ -449,6 +504,7 @@ main() {
     local kind
     echo "seed $seed"
     RANDOM=$seed
+    the_judge_can_say_no
     set_the_table
     start_run
     if ! within 60 has_updates "$run" 200; then
@@ -466,6 +522,7 @@ main() {
     for kind in "${faults[@]}"; do
         echo "# $kind: ${count[$kind]-0}"
     done
+    everything_was_tried
     nobody_ended_by_itself
     judge_rows
     judge_by_evaluation

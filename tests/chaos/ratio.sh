@@ -1,7 +1,8 @@
 #!/bin/bash
 # The global limiter over several actors and shards, judged from outside: while
-# a run loses and regains a shard, loses a shard's disk, and goes on from an
-# older checkpoint with another ratio, every look at the learner's books finds
+# a run loses and regains a shard, has one declared dead that stands still, loses
+# a shard's disk and its learner, and goes on from an older checkpoint with
+# another ratio, every look at the learner's books finds
 # |du - ratio di| <= ratio R (slack + batch) + 1, and once di > 50 R (slack +
 # batch) the two agree to 2 %. du: updates started, di: rows stored, each since
 # warm-up or a new ratio.
@@ -51,9 +52,8 @@ judge() { # looks, ratio
         END { printf "%d %d %.1f %d %d\n", n, bad, worst, far, last }' "$1"
 }
 
-replay_pid() { # run, shard
-    processes_of "$1" | awk -v name="--name=shard-$2" '
-        $2 ~ /softq-replay$/ && $0 ~ name { print $1 }'
+has_looks() { # run, how many while warm
+    (($(grep -c '^1 ' "$1.looks") >= $2))
 }
 
 stored_beyond() { # run, rows since warm-up
@@ -62,27 +62,68 @@ stored_beyond() { # run, rows since warm-up
     [[ $warm == 1 ]] && ((di >= $2 && du >= 0))
 }
 
-lose() { # run, shard, its disk too?
-    local pid
-    pid=$(replay_pid "$1" "$2")
-    [[ -n $pid ]] || return 1
-    kill -9 "$pid"
-    [[ $3 == no ]] || rm -f "$1/replay/shard-$2.ring"
-}
-
 shards_serve() { # run, how many
     "$(program softq-learner)" --status="$1" 2>/dev/null | grep -qx "shards $2"
 }
 
-# What a run goes through. Kills are a second apart: the supervisor's pause.
+lives_again() { # run, process, the pid it had
+    pid_of "$1" "$2" && [[ $pid != "$3" ]]
+}
+
+# The supervised process, not one that asks it for its status.
+restart() { # run, process, a file that goes with it
+    local pid before
+    pid_of "$1" "$2" || return
+    before=$pid
+    kill -9 "$before" || return
+    [[ -z ${3-} ]] || rm -f "$3"
+    within 10 lives_again "$1" "$2" "$before"
+}
+
+lose() { # run, shard, its disk too?
+    local disk=''
+    [[ $3 == no ]] || disk=$1/replay/shard-$2.ring
+    restart "$1" "shard-$2" "$disk" && sleep 1.5 &&
+        within 30 shards_serve "$1" $shards
+}
+
+is_declared_dead() { # run, shard, more often than that
+    (($(declared_dead "$1" "$2") > $3))
+}
+
+# For as long as it takes: a restart is not surely longer than dead_after.
+hold() { # run, shard
+    local pid before status
+    before=$(declared_dead "$1" "$2")
+    pid_of "$1" "shard-$2" && kill -STOP "$pid" || return
+    within 10 is_declared_dead "$1" "$2" "$before"
+    status=$?
+    kill -CONT "$pid"
+    ((status == 0)) && within 30 shards_serve "$1" $shards
+}
+
+generation_of() { # run
+    awk '$1 == "generation" { print $2 }' "$1/state"
+}
+
+has_generation_beyond() { # run, generation
+    (($(generation_of "$1") > $2))
+}
+
+lose_learner() { # run
+    local before
+    before=$(generation_of "$1")
+    restart "$1" learner && within 30 has_generation_beyond "$1" "$before" &&
+        within 30 shards_serve "$1" $shards
+}
+
+# What a run goes through; fails at $step. Kills of one process are a second
+# apart: the supervisor's pause.
 go_through() { # run
-    within 60 stored_beyond "$1" 2000 || return 1
-    lose "$1" 1 no && sleep 2.5 && within 30 shards_serve "$1" $shards &&
-        sleep 1 && lose "$1" 2 yes && sleep 2.5 &&
-        within 30 shards_serve "$1" $shards || return 1
-    kill -9 "$(pids_of "$1" softq-learner)"
-    sleep 1
-    within 30 shards_serve "$1" $shards && within 90 stored_beyond "$1" $((far + 1000))
+    local steps=("within 60 stored_beyond $1 2000" "lose $1 1 no"
+        "hold $1 0" "lose $1 2 yes" "lose_learner $1"
+        "within 90 stored_beyond $1 $((far + 1000))" "within 30 has_looks $1 20")
+    for step in "${steps[@]}"; do $step || return; done
 }
 
 start_books() { # run
@@ -138,7 +179,7 @@ the_ratio_is_kept() { # ratio
         --batch=$batch --dead_after=1.5 --ratio="$1" --replay_size=3000000 \
         --units=16
     start_books "$run"
-    go_through "$run" || not_ok "ratio $1" "stuck: $(tail -n 3 "$run.err")"
+    go_through "$run" || not_ok "ratio $1" "stuck at $step: $(tail -n 3 "$run.err")"
     stop_books "$run"
     if [[ $1 != 0 ]]; then
         check_judged "ratio $1" "$run.looks" "$1"

@@ -165,12 +165,15 @@ killed_shards_have_every_row_once() {
     end_run "$run" || not_ok "${FUNCNAME[0]}" "left: $(processes_of "$run")"
 }
 
-# --actors=0 from the launcher: it says what it waits for, learns from imported
-# rows alone, and is evaluated.
+# --actors=0 from the launcher: it says what it waits for, which an evaluator
+# does not end, learns from imported rows alone, and is evaluated.
 a_run_without_actors_learns_from_them() {
     local run=$work/quiet guest status all
     all=$(($(rows_of "$one") + $(rows_of "$two")))
-    launch "$run" --actors=0 --ratio=0 --max_updates=400 --import="$sources"
+    launch "$run" --actors=0 --ratio=0 --max_updates=400 --import="$sources" \
+        --evaluators=1 --evaluate_every=100
+    within 60 grep -qs welcome "$run/logs/evaluator-0.log"
+    sleep 1.5 # it is ready, and says so again after 1 s
     if ! within 60 status_says "$run" 'waiting for the first actor'; then
         not_ok "${FUNCNAME[0]}" "says: $("$learner" --status="$run" | grep waiting)"
     fi
@@ -188,6 +191,8 @@ a_run_without_actors_learns_from_them() {
         not_ok "${FUNCNAME[0]}" "$(rows_of "$run" "$imported") rows of $all"
     elif ! has_evaluation "$run"; then
         not_ok "${FUNCNAME[0]}" 'no complete evaluation.json'
+    elif ! grep -q ',evaluator-0,' "$run/evaluations.csv"; then
+        not_ok "${FUNCNAME[0]}" "no turn: $(tail -n 3 "$run/logs/evaluator-0.log")"
     elif grep -q 'updates [1-9].*waiting for actors' "$run.out"; then
         not_ok "${FUNCNAME[0]}" 'waits for actors'
     else

@@ -79,6 +79,18 @@ pid_named() { # run, a process's name in it
         '$2 ~ /softq-[a-z]+$/ && index($0 " ", name " ") { print $1 }'
 }
 
+# Of its newest life, in $pid; false when it is not there.
+pid_of() { # run, a supervised process's name
+    pid=$(awk -v name="$2" '$3 == name && $4 == "started" { p = $6 }
+        END { print p }' "$1/logs/supervise.log")
+    [[ -n $pid ]] && kill -0 "$pid" 2>/dev/null
+}
+
+declared_dead() { # run, shard ('.': any): how often, by the learner's log
+    cat "$1"/logs/learner.log* |
+        grep -c "shard $2 is silent: sampling goes on without it"
+}
+
 # Wait until the command succeeds, at most that many seconds.
 within() {
     local end=$((SECONDS + $1 * pace))

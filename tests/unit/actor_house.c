@@ -91,6 +91,10 @@ static void on_learner(struct link_server *server,
         send_welcome(h);
         break;
     case WIRE_READY:
+        if (h->early > 0) {
+            h->early--;
+            break;
+        }
         h->readies += !h->joined;
         h->joined = true;
         assert_int_equal(m->ready.spec.obs_dim, 2);
@@ -122,7 +126,7 @@ static void on_learner(struct link_server *server,
             h->episodes_next = m->episodes.first + m->episodes.n;
         }
         h->episodes++;
-        if (h->episodes % 2 == 0) break; /* it has to come again */
+        if (h->deaf || h->episodes % 2 == 0) break; /* it has to come again */
         reply.type = WIRE_RECEIVED;
         reply.received.epoch = h->epoch;
         reply.received.next = h->episodes_next;
@@ -248,6 +252,7 @@ void actor_house_play(struct actor_house *h) {
     assert_non_null(mkdtemp(h->folder));
     snprintf(h->join, sizeof(h->join), "ipc://%s/learner", h->folder);
     snprintf(h->ledger, sizeof(h->ledger), "%s/ledger", h->folder);
+    snprintf(h->log, sizeof(h->log), "%s/log", h->folder);
     config_defaults(&h->config);
     h->config.lockstep = h->lockstep;
     /* more than a loaded machine keeps us from answering */
@@ -258,6 +263,7 @@ void actor_house_play(struct actor_house *h) {
     h->config.exploration = h->exploration;
     h->config.evaluation_episodes = 30;
     if (h->units > 0) h->config.units = h->units;
+    h->config.horizon = h->horizon;
     if (h->version == 0) h->version = UINT64_C(1) << 40;
 
     struct config child = h->config;
@@ -269,6 +275,8 @@ void actor_house_play(struct actor_house *h) {
     h->child = fork();
     if (h->child == 0) {
         (void)mlp_blas_setup();
+        if (h->logged && freopen(h->log, "w", stderr) == NULL)
+            _exit(EXIT_CRASH);
         _exit(actor_run(&child));
     }
     const struct mlp_shape shape = {2, 2, h->config.units, 2};
@@ -319,6 +327,16 @@ uint64_t actor_house_count_acks(const struct actor_house *h) {
     return n;
 }
 
+bool actor_house_said(const struct actor_house *h, const char *words) {
+    char line[512];
+    bool found = false;
+    FILE *file = fopen(h->log, "r");
+    while (file != NULL && !found && fgets(line, sizeof(line), file) != NULL)
+        found = strstr(line, words) != NULL;
+    if (file != NULL) fclose(file);
+    return found;
+}
+
 void actor_house_free(struct actor_house *h) {
     char path[256];
     ledger_file(h, "acked", path);
@@ -326,6 +344,7 @@ void actor_house_free(struct actor_house *h) {
     ledger_file(h, "sent", path);
     unlink(path);
     rmdir(h->ledger);
+    unlink(h->log);
     rmdir(h->folder);
     free(h);
 }

@@ -33,6 +33,10 @@ struct actor_house {
     int on_full;     /* enum config_on_full */
     int exploration; /* enum config_exploration */
     bool evaluator;
+    unsigned early; /* Readies that get no answer */
+    bool deaf;      /* the learner receives no episode */
+    bool logged;    /* for actor_house_said() */
+    uint64_t horizon;
     bool asked_once;  /* what is not answered stops the run */
     uint64_t version; /* that is given to whoever has another; 0: a first one */
 
@@ -54,7 +58,7 @@ struct actor_house {
     int status;
 
     pid_t child;
-    char folder[64], join[96], ledger[96];
+    char folder[64], join[96], ledger[96], log[96];
     uv_loop_t loop;
     void *zmq;
     uv_timer_t tick;
@@ -84,6 +88,9 @@ void actor_house_play(struct actor_house *h);
 
 /* Acknowledged batches in the ledger; each was sent first, and stored. */
 uint64_t actor_house_count_acks(const struct actor_house *h);
+
+/* Does the actor's log say so? */
+bool actor_house_said(const struct actor_house *h, const char *words);
 
 /* Zeroed; the caller fills in the scenario. For actor_house_free(). */
 struct actor_house *actor_house_new(void);

@@ -257,6 +257,26 @@ static void exploration_changes_with_the_run(void **state) {
     actor_house_free(h);
 }
 
+static void stop_when_said(struct actor_house *h) {
+    if (actor_house_said(h, "episodes lost")) h->until = h->stored_n;
+}
+
+/* Those that the learner does not receive are kept up to a number; then the
+ * actor says how many it has lost. */
+static void lost_episodes_are_said(void **state) {
+    (void)state;
+    struct actor_house *h = actor_house_new();
+    h->horizon = 1;
+    h->deaf = true;
+    h->logged = true;
+    h->on_tick = stop_when_said;
+    actor_house_play(h);
+    assert_int_equal(h->status, EXIT_FINISHED);
+    assert_true(actor_house_said(h, "the learner receives too few: "));
+    assert_true(h->counters.episodes > 0);
+    actor_house_free(h);
+}
+
 static void forget(struct actor_house *h) {
     if (h->stage == 0 && h->stored_n > 50) {
         h->stage = 1;
@@ -370,6 +390,7 @@ int main(void) {
         cmocka_unit_test(a_new_incarnation_is_asked_at_once),
         cmocka_unit_test(a_new_learner_is_greeted_again),
         cmocka_unit_test(exploration_changes_with_the_run),
+        cmocka_unit_test(lost_episodes_are_said),
         cmocka_unit_test(a_learner_that_forgot_us_is_greeted),
         cmocka_unit_test(refused_as_not_finite_is_status_3),
         cmocka_unit_test(refused_as_stale_is_dropped),

@@ -91,9 +91,31 @@ static void each_turn_is_played_and_told(void **state) {
     actor_house_free(h);
 }
 
+static void stop_when_told(struct actor_house *h) {
+    if (h->stage == 0 && h->evaluation.version == h->version) {
+        h->stage = 1;
+        stop(h);
+    }
+}
+
+/* No actor has begun the run yet: it asks until it gets a Go. */
+static void it_asks_again_until_the_run_has_begun(void **state) {
+    (void)state;
+    struct actor_house *h = actor_house_new();
+    h->evaluator = true;
+    h->early = 2;
+    h->on_tick = stop_when_told;
+    actor_house_play(h);
+    assert_int_equal(h->status, EXIT_FINISHED);
+    assert_int_equal(h->early, 0);
+    assert_int_equal(h->stage, 1);
+    actor_house_free(h);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_turn_is_played_and_told),
+        cmocka_unit_test(it_asks_again_until_the_run_has_begun),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

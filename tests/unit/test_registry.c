@@ -377,7 +377,7 @@ static void the_state_reads_back(void **state) {
     snprintf(peer->endpoint, sizeof(peer->endpoint), "ipc:///a b/c.sock");
     list(peer, 77);
     const struct wire_ready ready = {{29, 8}, UINT64_C(0x8000000000000001)};
-    assert_true(registry_fix_task(&registry, &ready));
+    assert_true(registry_fix_task(&registry, WIRE_ACTOR, &ready));
     const struct state from = {
         .run = UINT64_C(0x0123456789abcdef), .generation = 7, .task = "x-y"};
     size_t len;
@@ -494,16 +494,46 @@ static void the_first_actor_fixes_the_task(void **state) {
                             other = {{9, 2}, first.model}, none = {{8, 2}, 0};
     assert_true(registry_fits(&registry, "arm", &moved, why, sizeof(why)));
     const uint64_t topology = registry.topology;
-    assert_true(registry_fix_task(&registry, &first));
+    assert_true(registry_fix_task(&registry, WIRE_ACTOR, &first));
     assert_true(registry.topology > topology);
     assert_true(registry_fits(&registry, "arm", &first, why, sizeof(why)));
-    assert_false(registry_fix_task(&registry, &first));
+    assert_false(registry_fix_task(&registry, WIRE_ACTOR, &first));
     assert_false(registry_fits(&registry, "arm", &moved, why, sizeof(why)));
     assert_non_null(strstr(why, "12345678"));
     assert_non_null(strstr(why, "9abcdef0"));
     assert_false(registry_fits(&registry, "arm", &none, why, sizeof(why)));
     assert_false(registry_fits(&registry, "arm", &other, why, sizeof(why)));
     assert_non_null(strstr(why, "9 and 2"));
+}
+
+/* Who else is ready before it waits, and fixes nothing. */
+static void only_an_actor_begins(void **state) {
+    (void)state;
+    const enum wire_role others[] = {WIRE_EVALUATOR, WIRE_SHARD};
+    const struct wire_ready ready = {{8, 2}, 5}, other = {{9, 2}, 6};
+    const uint64_t topology = registry.topology;
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(registry_too_early(&registry, others[i]));
+        assert_false(registry_fix_task(&registry, others[i], &other));
+    }
+    assert_int_equal(registry.spec.obs_dim, 0);
+    assert_false(registry.model_known);
+    assert_int_equal(registry.topology, topology);
+    assert_false(registry_too_early(&registry, WIRE_ACTOR));
+    assert_true(registry_fix_task(&registry, WIRE_ACTOR, &ready));
+    assert_int_equal(registry.spec.obs_dim, 8);
+    for (size_t i = 0; i < 2; i++)
+        assert_false(registry_too_early(&registry, others[i]));
+}
+
+/* A checkpoint's shape is enough for an evaluator; the model is an actor's. */
+static void an_evaluator_fixes_no_model(void **state) {
+    (void)state;
+    const struct wire_ready ready = {{8, 2}, 5};
+    registry_fix_spec(&registry, ready.spec);
+    assert_false(registry_too_early(&registry, WIRE_EVALUATOR));
+    assert_false(registry_fix_task(&registry, WIRE_EVALUATOR, &ready));
+    assert_false(registry.model_known);
 }
 
 /* A run of an older version, or a checkpoint, knows the shape but no model. */
@@ -513,7 +543,7 @@ static void a_known_shape_still_learns_its_model(void **state) {
     const struct wire_ready ready = {{8, 2}, 0}, other = {{8, 2}, 1};
     registry_fix_spec(&registry, ready.spec);
     assert_true(registry_fits(&registry, "arm", &other, why, sizeof(why)));
-    assert_true(registry_fix_task(&registry, &ready));
+    assert_true(registry_fix_task(&registry, WIRE_ACTOR, &ready));
     assert_false(registry_fits(&registry, "arm", &other, why, sizeof(why)));
 }
 
@@ -536,6 +566,8 @@ int main(void) {
         CASE(a_damaged_state_is_refused),
         CASE(an_altered_state_is_refused),
         CASE(the_first_actor_fixes_the_task),
+        CASE(only_an_actor_begins),
+        CASE(an_evaluator_fixes_no_model),
         CASE(a_known_shape_still_learns_its_model),
     };
 #undef CASE
