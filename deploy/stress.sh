@@ -28,9 +28,10 @@
 # Exit status: 0; 1 when an acknowledged row is missing or altered, no row was
 # stored or no update made in the last quarter (at least 10 s, without faults at
 # most 60), the learner did not answer at the end, the run ended early, without
-# faults a process ended by itself, an actor was never served parameters, or, of 10 minutes or more without
-# faults, a process grew by more than max(256 KiB, 1 %) in the second half, of an
-# hour or more by 1 % an hour, or was not there to be measured; 2 a wrong option.
+# faults a process ended by itself, an actor was never served parameters, or, of
+# 10 minutes or more without faults, a process grew by more than max(256 KiB, 1 %)
+# in the second half, of an hour or more by 1 % an hour, or was not there to be
+# measured; 2 a wrong option.
 # After Ctrl-C nothing is said of memory or of the end.
 set -u
 
