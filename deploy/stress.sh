@@ -25,10 +25,14 @@
 # verdict. RUN/stress.csv and RUN/rss.csv have all of it; RUN is runs/stress-TIME
 # if it is not given. Rings and ledger go at the end, unless --keep or a finding.
 #
-# Exit status: 0; 1 when an acknowledged row is missing or altered, the run stood
-# still or ended early, an actor was never served parameters, or, of 10 minutes
-# or more without faults, a process grew by more than max(256 KiB, 1 %) in the
-# second half, or of an hour or more by 1 % an hour; 2 a wrong option.
+# Exit status: 0; 1 when an acknowledged row is missing or altered, no row was
+# stored or no update made in the last quarter (at least 10 s, without faults at
+# most 60), the learner did not answer at the end, the run ended early, without
+# faults a process ended by itself, an actor was never served parameters, or, of
+# 10 minutes or more without faults, a process grew by more than max(256 KiB, 1 %)
+# in the second half, of an hour or more by 1 % an hour, or was not there to be
+# measured; 2 a wrong option.
+# After Ctrl-C nothing is said of memory or of the end.
 set -u
 
 here=$(cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd -P)
@@ -42,6 +46,7 @@ faults='' seed=1 run='' keep='' audit=yes install=() options=() reported=''
 interrupted='' supervisor='' began=0 seconds=60 final='' served_most=0 early=''
 programs=(softq-actor softq-replay softq-learner softq-simulate)
 readonly line_every=5 calm=15 # s
+readonly patience=60          # s for a last answer: of a learner that starts again
 
 # -- the command line --
 
@@ -206,7 +211,15 @@ memory() {
             { split($0, f, "/"); print name[f[3]], f[3], $2 }'
 }
 
-# However many processes: at most 25 MB a day.
+# $memory_every: s between two samples. However many processes: at most 25 MB a
+# day; in a short run often enough for a verdict.
+memory_period() {
+    local processes=$actors
+    [[ -z $simulated ]] || processes=1
+    memory_every=$((5 + processes / 10))
+    ((memory_every <= 5 + seconds / 20)) || memory_every=$((5 + seconds / 20))
+}
+
 note_memory() {
     local now=$((SECONDS - began)) list
     list=$(memory)
@@ -230,7 +243,7 @@ show() {
     local text row
     text=$(status) || {
         printf '%5d s  no answer from the learner\n' $((SECONDS - began))
-        return
+        return 1
     }
     row=$(awk '
         $1 == "shard" {
@@ -322,13 +335,14 @@ heal() {
 
 watch() {
     local now next=0 next_memory=4
+    memory_period
     while running; do
         now=$((SECONDS - began))
         ((now < seconds)) || return
         [[ -z $interrupted ]] || return
         if ((now >= next_memory)); then
             note_memory
-            next_memory=$((now + 5 + actors_listed / 10))
+            next_memory=$((now + memory_every))
         fi
         if ((now >= next)); then
             ((now == 0)) || show
@@ -342,7 +356,15 @@ watch() {
 
 finish() {
     heal
-    [[ -n $interrupted ]] || { note_memory; show; }
+    if [[ -z $interrupted ]]; then
+        note_memory
+        until show; do
+            [[ -z $interrupted ]] || break
+            ((SECONDS - began < seconds + patience)) || break
+            running || break
+            sleep 1
+        done
+    fi
     kill -TERM "$supervisor" 2>/dev/null
     wait "$supervisor"
     while running; do wait "$supervisor"; done
@@ -362,7 +384,6 @@ main() {
     configure
     make_run
     RANDOM=$seed
-    actors_listed=$([[ -n $simulated ]] && echo 1 || echo "$actors")
     echo "run $(shown_path "$run"): $actors ${simulated:+simulated }actors," \
         "$shards shards, $minutes minutes${faults:+, faults from seed $seed}"
     trap on_signal INT TERM HUP

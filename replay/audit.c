@@ -29,9 +29,9 @@ struct look {
     glob_t rings;
     struct look_shard {
         bool there;
-        uint64_t floor;  /* no row below it need be there; 0: all must be */
-        uint64_t stored; /* rows ever */
-        uint64_t acked;  /* rows, of its acknowledgements */
+        uint64_t floor;   /* no row below it need be there; 0: all must be */
+        uint64_t gone;    /* rows below it that are not */
+        uint64_t excused; /* acknowledged rows that may be among these */
     } shards[SHARDS];
     struct piece *pieces; /* (n) in the rings' order, then by batch and shard */
     size_t n, room;
@@ -110,13 +110,15 @@ static int begin_piece(struct look *look, const struct book_batch *batch,
 
 static int walk(struct look *look, const struct ring *ring, uint32_t shard,
                 struct batch *numbers) {
-    const uint64_t floor = look->shards[shard].floor;
+    struct look_shard *of = &look->shards[shard];
     struct ring_row row, before = {0};
     const struct book_batch *batch = NULL;
     for (uint64_t i = 0; i < ring->stored; i++) {
         numbers->n = 0;
         if (!ring_row(ring, i, &row, numbers)) {
-            if (i >= floor)
+            if (i < of->floor)
+                of->gone++;
+            else
                 find(look, &look->audit->lost_rows,
                      "lost: row number %" PRIu64 " of shard %" PRIu32, i,
                      shard);
@@ -147,7 +149,6 @@ static void note_ring(struct look *look, const struct ring *ring,
     uint64_t reach = ring->stored + look->book.most;
     uint64_t capacity = ring->spec.capacity;
     look->shards[shard].there = true;
-    look->shards[shard].stored = ring->stored;
     look->shards[shard].floor = reach > capacity ? reach - capacity : 0;
     look->audit->shards++;
     look->audit->stored_rows += ring->stored;
@@ -242,7 +243,6 @@ static void check_ack(struct look *look, const struct book_event *ack) {
     }
     audit->acked_batches++;
     audit->acked_rows += batch->rows;
-    look->shards[ack->shard].acked += batch->rows;
     const struct piece key = {.batch = (size_t)(batch - look->book.batches),
                               .shard = ack->shard};
     const struct piece *piece = look->n == 0
@@ -253,6 +253,7 @@ static void check_ack(struct look *look, const struct book_event *ack) {
     if (there >= batch->rows) return;
     if (may_be_gone(look, batch, ack->shard)) {
         audit->overwritten_batches++;
+        look->shards[ack->shard].excused += batch->rows - there;
         return;
     }
     audit->missing_rows += batch->rows - there;
@@ -272,11 +273,11 @@ static bool same_batch(const struct book_event *a, const struct book_event *b) {
 static void check_shards(struct look *look) {
     for (uint32_t i = 0; i < SHARDS; i++) {
         const struct look_shard *shard = &look->shards[i];
-        if (shard->there && shard->acked > shard->stored)
+        if (shard->excused > shard->gone)
             find(look, &look->audit->overdrawn_shards,
-                 "overdrawn: shard %" PRIu32 " acknowledged %" PRIu64
-                 " rows and stored %" PRIu64,
-                 i, shard->acked, shard->stored);
+                 "overdrawn: shard %" PRIu32 " lacks %" PRIu64
+                 " acknowledged rows and has overwritten %" PRIu64,
+                 i, shard->excused, shard->gone);
     }
 }
 

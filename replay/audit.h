@@ -13,8 +13,11 @@
  * Rows that a ring has overwritten cannot be looked at. Of such a ring, what it
  * acknowledged to a sender must be there from AUDIT_SPAN batches above the
  * sender's oldest one in it on: a batch that far above was sent after the
- * oldest one was answered, so it was stored later. And what it acknowledged is
- * never more than it ever stored.
+ * oldest one was answered, so it was stored later. And the acknowledged rows
+ * that it lacks are never more than those that it has overwritten: every row
+ * ever stored has a number of its own. What hides a loss from this are as many
+ * overwritten rows that nobody acknowledged: imported ones, and those stored
+ * before a kill or a move, whose answer was never heard.
  *
  * A batch may be in two shards only if the ledger says that it went to both: it
  * was moved because the learner had declared the first one dead, before its
@@ -40,7 +43,7 @@ struct audit {
     uint64_t doubled_batches;               /* twice in one shard */
     uint64_t strayed_batches;               /* where they were never sent */
     uint64_t lost_rows;        /* numbered, neither there nor overwritten */
-    uint64_t overdrawn_shards; /* acknowledged more than they ever stored */
+    uint64_t overdrawn_shards; /* lack more than they have overwritten */
 };
 
 /*

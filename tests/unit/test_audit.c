@@ -270,7 +270,68 @@ static void a_loss_is_seen_in_a_wrapped_ring(void **state) {
     assert_int_equal(audit.missing_batches, 2);
 }
 
-/* A shard cannot have acknowledged more than it ever stored. */
+/* The first batch of sender epoch, to shard 0. */
+static void send_first(uint64_t epoch) {
+    ledger_sent(&run.book, ACTOR, epoch, 0, 0, batch_of(0));
+}
+
+static void store_first(uint64_t epoch) {
+    assert_int_equal(ring_insert(&run.rings[0], ACTOR, epoch, 0, batch_of(0)),
+                     RING_STORED);
+}
+
+static void answer_first(uint64_t epoch) {
+    ledger_acked(&run.book, epoch, 0, 0, 1);
+}
+
+/* Senders [from, to), a batch each: nothing of a sender tells of another. */
+static void play_senders(uint64_t from, uint64_t to) {
+    for (uint64_t epoch = from; epoch < to; epoch++) {
+        send_first(epoch);
+        store_first(epoch);
+        answer_first(epoch);
+    }
+}
+
+/* No more can be overwritten than is: one batch too many was never stored. */
+static void a_loss_is_seen_among_many_senders(void **state) {
+    (void)state;
+    set_up_run(42); /* no multiple of a batch */
+    play_senders(1, 30);
+    send_first(30); /* stored, its answer on its way */
+    store_first(30);
+    assert_int_equal(judge(), 0);
+    assert_int_equal(audit.overwritten_batches, 20 /* one half there */);
+    send_first(31);
+    answer_first(31);
+    assert_int_equal(judge(), 1);
+    assert_int_equal(audit.overdrawn_shards, 1);
+}
+
+/* A shard that was killed and asked again; a batch that it took too late. */
+static void what_was_not_answered_accuses_nobody(void **state) {
+    (void)state;
+    set_up_run(42);
+    play_senders(1, 10);
+    send_first(10);
+    store_first(10); /* and moved before its answer came */
+    ledger_moved(&run.book, 10, 0, 1);
+    assert_int_equal(ring_insert(&run.rings[1], ACTOR, 10, 0, batch_of(0)),
+                     RING_STORED);
+    ledger_acked(&run.book, 10, 0, 1, 1);
+    play_senders(11, 15);
+    close_rings();
+    const struct ring_spec spec = {.run = 1, .capacity = 42, .S = S, .A = A};
+    char why[256];
+    assert_int_equal(
+        ring_open(&run.rings[0], run.paths[0], &spec, NULL, why, sizeof why),
+        0);
+    play_senders(15, 40);
+    assert_int_equal(judge(), 0);
+    assert_int_equal(audit.duplicate_batches, 0);
+}
+
+/* Nor can a shard have acknowledged more than it ever stored. */
 static void more_acknowledged_than_stored_is_seen(void **state) {
     (void)state;
     set_up_run(40); /* all that is missing might have been overwritten */
@@ -345,6 +406,8 @@ int main(void) {
         CASE(another_actor_is_seen),
         CASE(overwritten_rows_are_no_loss),
         CASE(a_loss_is_seen_in_a_wrapped_ring),
+        CASE(a_loss_is_seen_among_many_senders),
+        CASE(what_was_not_answered_accuses_nobody),
         CASE(more_acknowledged_than_stored_is_seen),
         CASE(only_a_last_line_may_be_cut),
         CASE(what_is_not_there_is_named),
