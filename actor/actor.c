@@ -73,8 +73,6 @@ static void say_losses(struct actor *a) {
     say_lost(a, &a->said.unreceived, a->outbox.lost, "episodes lost",
              a->state == ACTOR_JOINED ? "the learner receives too few"
                                       : "the learner is away");
-    say_lost(a, &a->said.untaken, a->rollout.episodes_lost, "episodes lost",
-             "too many ended at one step");
 }
 
 static void on_rested(uv_timer_t *timer) {

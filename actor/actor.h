@@ -88,7 +88,7 @@ struct actor {
     struct {
         struct actor_said {
             uint64_t total, ms;
-        } dropped, unreceived, untaken;
+        } dropped, unreceived;
     } said; /* of what was lost, and when */
 
     /* evaluator only */

@@ -35,7 +35,8 @@ static int allocate(struct rollout *r) {
     r->discounted = calloc(E, sizeof(*r->discounted));
     r->weight = calloc(E, sizeof(*r->weight));
     r->length = calloc(E, sizeof(*r->length));
-    r->ended = calloc(ROLLOUT_EPISODES, sizeof(*r->ended));
+    r->room = E > ROLLOUT_EPISODES ? E : ROLLOUT_EPISODES;
+    r->ended = calloc(r->room, sizeof(*r->ended));
     if (!r->states || !r->noise || !r->start || !r->explore || !r->s ||
         !r->next || !r->x || !r->xi || !r->a || !r->n || !r->action ||
         !r->results || !r->skipped || !r->ret || !r->discounted || !r->weight ||
@@ -187,13 +188,13 @@ static int check_finite(const struct rollout *r, size_t e, const float *x,
 }
 
 static void end_episode(struct rollout *r, size_t e, bool terminal) {
-    if (r->pending == ROLLOUT_EPISODES) {
-        r->first = (r->first + 1) % ROLLOUT_EPISODES;
+    if (r->pending == r->room) {
+        r->first = (r->first + 1) % r->room;
         r->pending--;
         r->episodes_lost++;
     }
     struct rollout_episode *episode =
-        &r->ended[(r->first + r->pending++) % ROLLOUT_EPISODES];
+        &r->ended[(r->first + r->pending++) % r->room];
     *episode = (struct rollout_episode){
         .number = r->episodes++,
         .env = e,
@@ -303,8 +304,8 @@ size_t rollout_take(struct rollout *r, struct rollout_episode *episodes,
                     size_t max) {
     const size_t taken = r->pending < max ? r->pending : max;
     for (size_t i = 0; i < taken; i++)
-        episodes[i] = r->ended[(r->first + i) % ROLLOUT_EPISODES];
-    r->first = (r->first + taken) % ROLLOUT_EPISODES;
+        episodes[i] = r->ended[(r->first + i) % r->room];
+    r->first = (r->first + taken) % r->room;
     r->pending -= taken;
     return taken;
 }

@@ -85,8 +85,8 @@ struct rollout {
     double *weight;         /* (E) gamma^t of the next reward */
     uint64_t *length;       /* (E) */
     struct mlp_work work;
-    size_t first, pending;         /* ring of ended episodes */
-    struct rollout_episode *ended; /* (ROLLOUT_EPISODES) */
+    size_t first, pending, room;   /* ring of ended episodes */
+    struct rollout_episode *ended; /* (room) */
 };
 
 /*
@@ -145,7 +145,8 @@ int rollout_step(struct rollout *rollout, struct batch *batch, char *why,
 
 /*
  * Take the oldest ended episodes, at most max. Returns how many. Of more than
- * ROLLOUT_EPISODES that wait, the oldest are lost (and counted).
+ * ROLLOUT_EPISODES that wait, or than E where that is more, the oldest are lost
+ * (and counted): never of those of one step.
  */
 size_t rollout_take(struct rollout *rollout, struct rollout_episode *episodes,
                     size_t max);

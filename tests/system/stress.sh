@@ -6,7 +6,7 @@ set -u
 # shellcheck source=tests/system/lib.bash
 . "$(dirname "$0")/lib.bash"
 
-stress=("$root/deploy/stress.sh" --no-install --shards=2 --minutes=0.1)
+stress=("$root/deploy/stress.sh" --no-install --shards=2 --minutes=0.17)
 
 verdict() { # name, expected status, claim, command...
     local name=$1 expected=$2 claim=$3 status

@@ -236,6 +236,25 @@ static void the_list_of_episodes_is_bounded(void **unused) {
     rollout_finish(&r);
 }
 
+/* However many end at one step, none of them is lost. */
+static void episodes_of_one_step_are_all_there(void **unused) {
+    (void)unused;
+    enum { MANY = ROLLOUT_EPISODES + 50 };
+    struct config config = settings("multigoal");
+    config.environments = MANY;
+    config.horizon = 1;
+    struct rollout r;
+    static struct rollout_episode episodes[MANY];
+    start(&r, &config, 0, 0);
+    for (uint64_t i = 0; i < 3; i++) {
+        run(&r, NULL, 1);
+        assert_int_equal(rollout_take(&r, episodes, MANY), MANY);
+        assert_int_equal(episodes[MANY - 1].number, (i + 1) * MANY - 1);
+    }
+    assert_int_equal(r.episodes_lost, 0);
+    rollout_finish(&r);
+}
+
 /* A policy that has left the numbers stops the actor, in words. */
 static void a_non_finite_action_is_an_error(void **unused) {
     (void)unused;
@@ -382,6 +401,7 @@ int main(void) {
         cmocka_unit_test(environments_have_streams_of_their_own),
         cmocka_unit_test(episodes_sum_the_rows),
         cmocka_unit_test(the_list_of_episodes_is_bounded),
+        cmocka_unit_test(episodes_of_one_step_are_all_there),
         cmocka_unit_test(a_non_finite_action_is_an_error),
         cmocka_unit_test(threads_change_nothing),
         cmocka_unit_test(threads_tell_the_first_error),
