@@ -221,8 +221,8 @@ part_actor() {
     rollout=$build/tests/bench/bench_rollout
     if [[ -z $no_peers ]]; then
         say 'actor: builds with the MuJoCo of the peers'
-        build_with_mujoco_of "$peers/python" "$work/mujoco" \
-            tests/bench/bench_rollout
+        (build_with_mujoco_of "$peers/python" "$work/mujoco" \
+            tests/bench/bench_rollout) || exit 2
         rollout=$work/mujoco/tests/bench/bench_rollout
     fi
     [[ -z $quick ]] || tasks=(half-cheetah)
@@ -285,8 +285,9 @@ reverb_rows() { # row, kind
 
 ring_ours() { # seconds are set by the rows
     local said what
-    said=$("$build/tests/bench/bench_ring" --json "$ring_rows" /dev/shm |
-        tail -n 1) || refuse 'bench_ring failed'
+    said=$("$build/tests/bench/bench_ring" --json "$ring_rows" /dev/shm) ||
+        refuse 'bench_ring failed'
+    said=${said##*$'\n'}
     for what in insert sample; do
         record replay "the ring, ${what}s of 328 bytes" rows/s softq ours \
             "$(number_in "$said" "$what")"
