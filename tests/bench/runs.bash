@@ -2,8 +2,8 @@
 # shellcheck shell=bash
 
 : "${root:?}" "${build:?}" "${work:?}" "${rounds:?}" "${quick?}" "${long?}" "${only?}"
-: "${cores:?}" "${some_threads:?}" "${update_rounds:?}" "${malloc_conf:?}"
-peers=${peers-} no_peers=${no_peers-} jemalloc=${jemalloc-}
+: "${cores:?}" "${some_threads:?}" "${update_rounds:?}"
+peers=${peers-} no_peers=${no_peers-}
 run_seconds=20
 [[ -z $quick ]] || run_seconds=6
 
@@ -184,7 +184,7 @@ else:
 }
 
 end_to_end() { # task, wanted
-    local task=$1 wanted=$2 row began seed seeds=3 last said why
+    local task=$1 wanted=$2 row began seed seeds=3 last said why with
     local options=(--checkpoint_seconds=1 --keep_checkpoints=100000)
     row="$task, to $wanted$([[ $task == multigoal ]] && echo ' %')"
     "$build/softq-learner" --config="$root/deploy/presets/$task.ini" \
@@ -201,8 +201,8 @@ end_to_end() { # task, wanted
         record end-to-end "$row" s softq ours "$said"
         said='' why=$no_peers
         if [[ -z $why ]]; then
-            said=$(cd -- "$work" && LD_PRELOAD=$jemalloc MALLOC_CONF=$malloc_conf \
-                OMP_NUM_THREADS=$some_threads on_cores "$cores" \
+            torch_with "$some_threads"
+            said=$(cd -- "$work" && on_cores "$cores" "${with[@]}" \
                 "$peers/python/bin/python" \
                 "$root/tests/bench/peers/train_torch.py" config.ini \
                 "$EPOCHREALTIME" "$wanted" --seed="$seed" \
