@@ -318,15 +318,20 @@ shard_ours() { # row, shards, bench_shard's arguments...
 }
 
 reverb_rows() { # row, kind
-    local said why=$no_reverb
-    if [[ -z $why ]]; then
-        said=$(TF_CPP_MIN_LOG_LEVEL=3 timeout 300 "$peers/reverb/bin/python" \
-            "$root/tests/bench/peers/reverb_rows.py" "$2" "$shard_seconds" 5690 \
-            2>>"$work/log" | tail -n 1) || said=''
-        why=$(log_end)
-    fi
-    record replay "$1" rows/s Reverb peer \
-        "$(number_in "$said" rows_per_s || echo "$why")"
+    local said why api
+    local -A names=([trajectory]='Reverb' [step]='Reverb, Writer, Timesteps')
+    for api in trajectory step; do
+        said='' why=$no_reverb
+        if [[ -z $why ]]; then
+            said=$(TF_CPP_MIN_LOG_LEVEL=3 timeout 300 \
+                "$peers/reverb/bin/python" \
+                "$root/tests/bench/peers/reverb_rows.py" "$2" "$api" \
+                "$shard_seconds" 5690 2>>"$work/log" | tail -n 1) || said=''
+            why=$(log_end)
+        fi
+        record replay "$1" rows/s "${names[$api]}" peer \
+            "$(number_in "$said" rows_per_s || echo "$why")"
+    done
 }
 
 ring_ours() { # seconds are set by the rows
