@@ -7,8 +7,8 @@ items unanswered at most (16 messages of 256); a learner that draws minibatches
 of 64 items. An item is one transition of 265 bytes, as in our messages, in one
 uint8 column: fewer columns cost Reverb less. Server, writers and learner are
 Reverb's clients in Python, a process each, on the same cores. trajectory: its
-TrajectoryWriter and TrajectoryDataset. step: items of one step as Reverb's own
-benchmark has them, Writer.append and create_item, and its TimestepDataset.
+TrajectoryWriter and TrajectoryDataset. step: items of one step, by its older
+Writer's append and create_item, and its TimestepDataset.
 both: at most 2,000 minibatches a second, as there. sample: of what a second of
 writing stored. Prints one object with bench_shard's names: rows_per_s,
 minibatches_per_s.
