@@ -28,6 +28,8 @@ word_in() { # JSON, name
 
 log_end() { grep -v '^[[:space:]]*$' "$work/log" | tail -n 1; }
 
+sum() { awk '{ s += $1 } END { printf "%.6g", s }'; }
+
 quotient() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.6g", a / b }'; }
 
 # On the first so many processors.
@@ -39,10 +41,10 @@ on_cores() { # n, command...
 
 # -- peers that take turns (tests/bench/peers/turns.py) --
 
-declare -A turns_to=() turns_from=()
+declare -A turns_of=() turns_to=() turns_from=() # of NAME; of NAME.0, ...
 
 # 0 when it is ready.
-start_turns() { # name, command...
+start_one() { # name, command...
     local name=$1 line='' to from
     shift
     mkfifo "$work/$name.to" "$work/$name.from"
@@ -52,31 +54,51 @@ start_turns() { # name, command...
     turns_to[$name]=$to turns_from[$name]=$from
     rm -f -- "$work/$name.to" "$work/$name.from"
     while [[ $line != ready ]]; do
-        IFS= read -r -t 600 line <&"$from" || {
+        IFS= read -r -t 600 line <&"$from" || return 1
+    done
+}
+
+# So many processes, which take their turns at once; 0 when all are ready.
+start_turns() { # n, name, command...
+    local n=$1 name=$2
+    shift 2
+    for ((turns_of[$name] = 0; turns_of[$name] < n; turns_of[$name]++)); do
+        start_one "$name.${turns_of[$name]}" "$@" || {
+            turns_of[$name]=$((turns_of[$name] + 1))
             stop_turns "$name"
             return 1
         }
     done
 }
 
-take_turn() { # name: its object
-    echo go >&"${turns_to[$1]}" && IFS= read -r -t 600 -u "${turns_from[$1]}" &&
-        echo "$REPLY"
+take_turn() { # name, number of its objects: the processes' sum
+    local name=$1 i x numbers=()
+    for ((i = 0; i < turns_of[$name]; i++)); do
+        echo go >&"${turns_to[$name.$i]}" || return 1
+    done
+    for ((i = 0; i < turns_of[$name]; i++)); do
+        IFS= read -r -t 600 -u "${turns_from[$name.$i]}" &&
+            x=$(number_in "$REPLY" "$2") || return 1
+        numbers+=("$x")
+    done
+    printf '%s\n' "${numbers[@]}" | sum
 }
 
 stop_turns() { # name...
-    local name to from
+    local name i to from
     for name; do
-        to=${turns_to[$name]} from=${turns_from[$name]}
-        exec {to}>&- {from}<&-
-        unset "turns_to[$name]" "turns_from[$name]"
+        for ((i = 0; i < turns_of[$name]; i++)); do
+            to=${turns_to[$name.$i]} from=${turns_from[$name.$i]}
+            exec {to}>&- {from}<&-
+        done
+        unset "turns_of[$name]"
     done
 }
 
 # All of ours and theirs, one after the other, as many times as there are
 # rounds. ours: a function that records; peers: NAME by start_turns.
 interleave() { # part, row, unit, key, ours..., --, peer...
-    local part=$1 row=$2 unit=$3 key=$4 ours=() peer said
+    local part=$1 row=$2 unit=$3 key=$4 ours=() peer
     shift 4
     while [[ $1 != -- ]]; do
         ours+=("$1")
@@ -86,21 +108,22 @@ interleave() { # part, row, unit, key, ours..., --, peer...
     for ((round = 1; round <= rounds; round++)); do
         "${ours[@]}"
         for peer; do
-            [[ -n ${turns_to[$peer]-} ]] || continue
-            said=$(take_turn "$peer")
+            [[ -n ${turns_of[$peer]-} ]] || continue
             record "$part" "$row" "$unit" "${peer_names[$peer]}" peer \
-                "$(number_in "$said" "$key" || log_end)"
+                "$(take_turn "$peer" "$key" || log_end)"
         done
     done
     round=1
-    stop_turns "${!turns_to[@]}"
+    stop_turns "${!turns_of[@]}"
 }
 
 # -- learner --
 
-readonly -A peer_names=([eager]='PyTorch' [compiled]='PyTorch compiled'
-    [jax]='JAX' [sync]='Gymnasium sync' [async]='Gymnasium async'
-    [envpool]='EnvPool')
+readonly -A peer_names=([eager]='PyTorch' [eager-chunks]='PyTorch in chunks'
+    [compiled]='PyTorch compiled' [tuned]='PyTorch compiled, max-autotune'
+    [jax]='JAX' [jax-chunks]='JAX in chunks'
+    [sync]='Gymnasium sync' [async]='Gymnasium async, 16 processes'
+    [envpool]='EnvPool' [envpool-async]='EnvPool async, batches of 8')
 
 learner_cases=(
     'SQL, 28/8 dimensions, paper|'
@@ -114,24 +137,34 @@ learner_cases=(
 # as PyTorch's own tuning guide has it
 readonly malloc_conf=oversize_threshold:1,background_thread:true,metadata_thp:auto,dirty_decay_ms:-1,muzzy_decay_ms:-1
 
-start_learner_peer() { # eager|compiled|jax, threads, options...
-    local kind=$1 threads=$2 script=sql_torch.py
-    shift 2
-    local with=(env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
-        OMP_NUM_THREADS="$threads" MKL_NUM_THREADS="$threads"
-        GOMP_CPU_AFFINITY="0-$((threads - 1))"
+# A thread's rows in chunks: two layers of 256 units fill an L2 of 1 MiB.
+readonly chunk_rows=512
+
+# PyTorch as fast as it goes: sets with.
+torch_with() { # threads
+    with=(env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
+        OMP_NUM_THREADS="$1" MKL_NUM_THREADS="$1"
+        GOMP_CPU_AFFINITY="0-$(($1 - 1))"
         TORCHINDUCTOR_CACHE_DIR="$peers/inductor"
         LD_PRELOAD="$jemalloc"
         MALLOC_CONF="$malloc_conf")
+}
+
+start_learner_peer() { # of peer_names, threads, options...
+    local kind=$1 threads=$2 script=sql_torch.py with
+    shift 2
+    torch_with "$threads"
     case $kind in
     compiled) set -- "$@" --compile=1 ;;
-    jax)
+    tuned) set -- "$@" --compile=2 ;;
+    jax*)
         script=sql_jax.py
         ((threads > 1)) ||
             with+=(XLA_FLAGS=--xla_cpu_multi_thread_eigen=false)
         ;;
     esac
-    start_turns "$kind" on_cores "$threads" "${with[@]}" \
+    [[ $kind != *-chunks ]] || set -- "$@" --chunk_rows=$((chunk_rows * threads))
+    start_turns 1 "$kind" on_cores "$threads" "${with[@]}" \
         "$peers/python/bin/python" "$root/tests/bench/peers/$script" \
         --threads="$threads" --seconds="$turn_seconds" "$@"
 }
@@ -154,7 +187,7 @@ update_ours() { # row, threads, kind of limit, options...
 
 part_learner() {
     local case name threads kind peer options
-    local cases=("${learner_cases[@]}") kinds=(eager compiled jax)
+    local cases=("${learner_cases[@]}") kinds
     [[ -z $quick ]] || cases=("${cases[@]:0:3}")
     for case in "${cases[@]}"; do
         [[ $case == *"$only"* ]] || continue
@@ -164,6 +197,9 @@ part_learner() {
             say "learner: $name"
             kind=limit
             [[ $threads != 1 || $case != *paper* ]] || kind=gate
+            kinds=(eager eager-chunks compiled tuned jax jax-chunks)
+            # of whose passes none is of many actions
+            [[ $case != DDPG* ]] || kinds=(eager compiled tuned jax)
             for peer in "${kinds[@]}"; do
                 if [[ -n $no_peers ]]; then
                     record learner "$name" 1/s "${peer_names[$peer]}" peer \
@@ -196,97 +232,113 @@ side_by_side() { # n, command...; @ in it is which
     [[ -z $failed ]] || refuse "$1 failed: $(log_end)"
 }
 
-sum_of() { # name: of the objects in $work/said
+numbers_of() { # name: of the objects in $work/said
     local line
     while read -r line; do
         number_in "$line" "$1"
-    done <"$work/said" | awk '{ s += $1 } END { printf "%.6g", s }'
+    done <"$work/said"
 }
 
-rollout_ours() { # row, task, processes
-    local clock=() # as the peers' (turns.py)
-    (($3 == 1)) || clock=(--wall)
-    side_by_side "$3" on_cores "$3" "$rollout" --json "${clock[@]}" \
-        "$turn_seconds" "$2"
+sum_of() { numbers_of "$1" | sum; }
+
+most_of() { numbers_of "$1" | sort -g | tail -n 1; }
+
+rollout_ours() { # row, task, processes, threads of each
+    local clock=() # as the peers' (environments.py)
+    (($3 * $4 == 1)) || clock=(--wall)
+    side_by_side "$3" on_cores $(($3 * $4)) "$rollout" --json "${clock[@]}" \
+        --threads="$4" "$turn_seconds" "$2"
     record actor "$1" steps/s 'softq, with its policy' ours \
         "$(sum_of steps_per_s)"
+    # one thread's, by as many as there are
     record actor "$1" steps/s 'mj_step and sgemm alone' limit \
-        "$(sum_of bare_steps_per_s)"
+        "$(sum_of bare_steps_per_s | awk -v n="$4" '{ print n * $1 }')"
     BENCH_MUJOCO=$(word_in "$(<"$work/said")" mujoco)
     export BENCH_MUJOCO
 }
 
+actor_row() { # row, task, processes, threads of each, peers...
+    local row=$1 task=$2 processes=$3 threads=$4 peer
+    shift 4
+    say "actor: $row"
+    for peer; do
+        if [[ -n $no_peers ]]; then
+            record actor "$row" steps/s "${peer_names[$peer]}" peer "$no_peers"
+        elif ! start_turns "$processes" "$peer" \
+            on_cores $((processes * threads)) "$peers/python/bin/python" \
+            "$root/tests/bench/peers/environments.py" \
+            "$peer" "$task" "$processes" "$threads" "$turn_seconds"; then
+            record actor "$row" steps/s "${peer_names[$peer]}" peer "$(log_end)"
+        fi
+    done
+    interleave actor "$row" steps/s steps_per_s rollout_ours "$row" "$task" \
+        "$processes" "$threads" -- "$@"
+}
+
 part_actor() {
-    local tasks=(swimmer half-cheetah ant) task n row peer kinds
+    local tasks=(swimmer half-cheetah ant) task n
     rollout=$build/tests/bench/bench_rollout
     if [[ -z $no_peers ]]; then
         say 'actor: builds with the MuJoCo of the peers'
-        build_with_mujoco_of "$peers/python" "$work/mujoco" \
-            tests/bench/bench_rollout
+        (build_with_mujoco_of "$peers/python" "$work/mujoco" \
+            tests/bench/bench_rollout) || exit 2
         rollout=$work/mujoco/tests/bench/bench_rollout
     fi
     [[ -z $quick ]] || tasks=(half-cheetah)
+    n=$some_threads
     for task in "${tasks[@]}"; do
-        for ((n = 1; n <= some_threads; n++)); do
-            row="$task, 16 environments a process, $n core$([[ $n == 1 ]] || echo s)"
-            say "actor: $row"
-            kinds=(sync envpool)
-            ((n == 1)) || kinds=(async envpool)
-            for peer in "${kinds[@]}"; do
-                if [[ -n $no_peers ]]; then
-                    record actor "$row" steps/s "${peer_names[$peer]}" peer \
-                        "$no_peers"
-                elif ! start_turns "$peer" on_cores "$n" \
-                    "$peers/python/bin/python" \
-                    "$root/tests/bench/peers/environments.py" \
-                    "$peer" "$task" "$n" "$turn_seconds"; then
-                    record actor "$row" steps/s "${peer_names[$peer]}" peer \
-                        "$(log_end)"
-                fi
-            done
-            interleave actor "$row" steps/s steps_per_s rollout_ours "$row" \
-                "$task" "$n" -- "${kinds[@]}"
-        done
+        actor_row "$task, a process of 16 environments, 1 core" "$task" 1 1 \
+            sync envpool
+        ((n > 1)) || continue
+        actor_row "$task, $n processes of 16 environments each, $n cores" \
+            "$task" "$n" 1 sync envpool
+        actor_row "$task, a process of 16 environments, $n threads, $n cores" \
+            "$task" 1 "$n" async envpool envpool-async
     done
 }
 
 # -- replay --
 
 shard_ours() { # row, shards, bench_shard's arguments...
-    local row=$1 n=$2 said which
+    local row=$1 n=$2 which what
     shift 2
     side_by_side "$n" "$build/tests/bench/bench_shard" --json --port=56@0 "$@"
     record replay "$row" rows/s softq ours "$(sum_of rows_per_s)"
     record replay "$row" rows/s 'ZeroMQ alone' limit \
         "$(sum_of zeromq_rows_per_s)"
-    said=$(head -n 1 "$work/said")
     [[ $row != *'and'* ]] || record replay "$row" 1/s 'minibatches of 64' note \
         "$(sum_of minibatches_per_s)"
     for which in insert sample; do
         [[ $row == *"$which"* ]] || continue
-        record replay "$row" ms "$which p50" note \
-            "$(number_in "$said" "${which}_ms_p50")"
-        record replay "$row" ms "$which p99" note \
-            "$(number_in "$said" "${which}_ms_p99")"
+        for what in p50 p99; do
+            record replay "$row" ms "$which $what, the worst shard's" note \
+                "$(most_of "${which}_ms_$what")"
+        done
     done
 }
 
 reverb_rows() { # row, kind
-    local said why=$no_reverb
-    if [[ -z $why ]]; then
-        said=$(TF_CPP_MIN_LOG_LEVEL=3 timeout 300 "$peers/reverb/bin/python" \
-            "$root/tests/bench/peers/reverb_rows.py" "$2" "$shard_seconds" 5690 \
-            2>>"$work/log" | tail -n 1) || said=''
-        why=$(log_end)
-    fi
-    record replay "$1" rows/s Reverb peer \
-        "$(number_in "$said" rows_per_s || echo "$why")"
+    local said why api
+    local -A names=([trajectory]='Reverb' [step]='Reverb, Writer, Timesteps')
+    for api in trajectory step; do
+        said='' why=$no_reverb
+        if [[ -z $why ]]; then
+            said=$(TF_CPP_MIN_LOG_LEVEL=3 timeout 300 \
+                "$peers/reverb/bin/python" \
+                "$root/tests/bench/peers/reverb_rows.py" "$2" "$api" \
+                "$shard_seconds" 5690 2>>"$work/log" | tail -n 1) || said=''
+            why=$(log_end)
+        fi
+        record replay "$1" rows/s "${names[$api]}" peer \
+            "$(number_in "$said" rows_per_s || echo "$why")"
+    done
 }
 
 ring_ours() { # seconds are set by the rows
     local said what
-    said=$("$build/tests/bench/bench_ring" --json "$ring_rows" /dev/shm |
-        tail -n 1) || refuse 'bench_ring failed'
+    said=$("$build/tests/bench/bench_ring" --json "$ring_rows" /dev/shm) ||
+        refuse 'bench_ring failed'
+    said=${said##*$'\n'}
     for what in insert sample; do
         record replay "the ring, ${what}s of 328 bytes" rows/s softq ours \
             "$(number_in "$said" "$what")"

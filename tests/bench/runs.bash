@@ -2,8 +2,8 @@
 # shellcheck shell=bash
 
 : "${root:?}" "${build:?}" "${work:?}" "${rounds:?}" "${quick?}" "${long?}" "${only?}"
-: "${cores:?}" "${some_threads:?}" "${update_rounds:?}" "${malloc_conf:?}"
-peers=${peers-} no_peers=${no_peers-} jemalloc=${jemalloc-}
+: "${cores:?}" "${some_threads:?}" "${update_rounds:?}"
+peers=${peers-} no_peers=${no_peers-}
 run_seconds=20
 [[ -z $quick ]] || run_seconds=6
 
@@ -66,6 +66,7 @@ measure_run() { # actors, ratio: sets update_rate and step_rate
     from="$(progress updates last) $(progress steps last) $(progress wall last)"
     sleep "$run_seconds"
     to="$(progress updates last) $(progress steps last) $(progress wall last)"
+    kill -0 "$job" 2>/dev/null || refuse "the run of $1 actors ended: $(log_end)"
     stop_run
     wait "$job"
     read -r update_rate step_rate < <(echo "$from $to" |
@@ -156,7 +157,8 @@ part_savings() {
 
 # -- end to end --
 
-# Seconds from BEGAN to the first checkpoint that is good enough.
+# Seconds from BEGAN to the first checkpoint that is good enough. In a subshell:
+# its caller must end with its status.
 seconds_to() { # task, began, wanted
     local run=$work/run file good
     for file in "$run"/checkpoints/*.safetensors; do
@@ -170,7 +172,8 @@ if "goal_counts" in e:
     enough = min(e["goal_counts"]) >= 0.1 * e["episodes"]
     print(int(enough and 100 * sum(e["goal_counts"]) >= wanted * e["episodes"]))
 else:
-    print(int(e["mean_return"] >= wanted))' "$run/evaluation.json" "$3")
+    print(int(e["mean_return"] >= wanted))' "$run/evaluation.json" "$3") ||
+            refuse "no evaluation in $run/evaluation.json"
         if ((good)); then
             awk -v a="$(stat -c %.Y "$file")" -v b="$2" \
                 'BEGIN { printf "%.2f", a - b }'
@@ -181,7 +184,7 @@ else:
 }
 
 end_to_end() { # task, wanted
-    local task=$1 wanted=$2 row began seed seeds=3 last said why
+    local task=$1 wanted=$2 row began seed seeds=3 last said why with
     local options=(--checkpoint_seconds=1 --keep_checkpoints=100000)
     row="$task, to $wanted$([[ $task == multigoal ]] && echo ' %')"
     "$build/softq-learner" --config="$root/deploy/presets/$task.ini" \
@@ -194,12 +197,12 @@ end_to_end() { # task, wanted
         began=$EPOCHREALTIME
         launch "$task" "${options[@]}" --seed="$seed" --max_updates="$last" ||
             refuse "local.sh failed: $(log_end)"
-        record end-to-end "$row" s softq ours \
-            "$(seconds_to "$task" "$began" "$wanted")"
+        said=$(seconds_to "$task" "$began" "$wanted") || exit # it said why
+        record end-to-end "$row" s softq ours "$said"
         said='' why=$no_peers
         if [[ -z $why ]]; then
-            said=$(cd -- "$work" && LD_PRELOAD=$jemalloc MALLOC_CONF=$malloc_conf \
-                OMP_NUM_THREADS=$some_threads on_cores "$cores" \
+            torch_with "$some_threads"
+            said=$(cd -- "$work" && on_cores "$cores" "${with[@]}" \
                 "$peers/python/bin/python" \
                 "$root/tests/bench/peers/train_torch.py" config.ini \
                 "$EPOCHREALTIME" "$wanted" --seed="$seed" \

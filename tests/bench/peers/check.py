@@ -5,7 +5,7 @@
 Initial parameters, minibatches and noise are those of tests/golden/golden.py,
 whose results in float64 our learner is tested with. Prints `ok NAME` or `not
 ok NAME` a case: the parameters' way after 1 update and after 100 is the golden
-one within 1e-4 of its length.
+one within 1e-4 of its length. Also passes in chunks, and the average that acts.
 """
 
 import pathlib
@@ -18,6 +18,7 @@ import numpy as np
 import sql_jax
 import sql_torch
 import torch
+import train_torch
 import turns
 
 golden_folder = pathlib.Path(__file__).parents[2] / "golden"
@@ -60,9 +61,11 @@ def parameters(case):
     return case.q[0].start, case.q[0].slow.p, case.f.start, case.f.slow.p
 
 
-def by_torch(case, options, compiled):
+def by_torch(case, options, compiled=0):
     learner = sql_torch.Learner(options, *parameters(case))
-    step = sql_torch.compiled(learner.update) if compiled else learner.update
+    step = learner.update
+    if compiled:
+        step = sql_torch.compiled(step, compiled == 2)
 
     def update(t, batch, noise):
         with torch.inference_mode():
@@ -87,6 +90,19 @@ def by_jax(case, options):
     return ways(case, update)
 
 
+def averages_as_ours():
+    """learner/network.h: the sum of d^(t-i) p_i over that of d^(t-i)."""
+    decay, random = 0.9, np.random.default_rng(1)
+    average, policies = torch.full((3,), 100.0), random.normal(size=(20, 3))
+    for t, p in enumerate(policies, 1):
+        train_torch.move_average(average, torch.tensor(p).float(), t, decay)
+        weights = decay ** np.arange(t)[::-1]
+        wanted = weights @ policies[:t] / weights.sum()
+        if not np.allclose(average.numpy(), wanted, atol=1e-5):
+            return False
+    return True
+
+
 def main():
     failed = False
     for name in CASES:
@@ -95,10 +111,16 @@ def main():
         mine = {**turns.DEFAULTS, "observation_dim": S, "action_dim": A}
         mine |= {k: v for k, v in case.options.items() if k in mine}
         wanted = stored(name)
+        widest = max(mine["value_particles"], mine["value_particles_sampler"] * A)
+        chunks = {**mine, "chunk_rows": 2 * widest}
+        assert turns.chunk_states(mine["minibatch"], widest, 2 * widest) == 2
         for who, found in (
-            ("eager", by_torch(case, mine, False)),
-            ("compiled", by_torch(case, mine, True)),
+            ("eager", by_torch(case, mine)),
+            ("eager_in_chunks", by_torch(case, chunks)),
+            ("compiled", by_torch(case, mine, 1)),
+            ("tuned", by_torch(case, mine, 2)),
             ("jax", by_jax(case, mine)),
+            ("jax_in_chunks", by_jax(case, chunks)),
         ):
             off = max(
                 np.linalg.norm(way - wanted[key]) / np.linalg.norm(wanted[key])
@@ -107,7 +129,9 @@ def main():
             good = off <= WITHIN
             failed |= not good
             print(f"{'ok' if good else 'not ok'} {who}_does_{name} # off by {off:.1e}")
-    sys.exit(failed)
+    good = averages_as_ours()
+    print(f"{'ok' if good else 'not ok'} policy_averages_as_ours")
+    sys.exit(failed or not good)
 
 
 if __name__ == "__main__":

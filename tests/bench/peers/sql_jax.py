@@ -1,6 +1,6 @@
 """Soft Q-learning's and DDPG's update in JAX, one jitted function of its state.
 
-    sql_jax.py [--threads=N] [--name=value ...]
+    sql_jax.py [--threads=N] [--chunk_rows=N] [--name=value ...]
 
 Takes turns (turns.py). Gradients are JAX's own: XLA leaves out those that
 nothing reads. XLA takes the processors that the caller gives us (taskset), and
@@ -117,17 +117,33 @@ class Learner:
             "xi_moved": jax.random.normal(three, (B, o["particles_moved"], A)),
         }
 
+    def in_chunks(self, function, rows_a_state, *inputs):
+        """function of (B, ...) inputs; of some states at a time, by option."""
+        n = turns.chunk_states(self.B, rows_a_state, self.options["chunk_rows"])
+        if n == self.B:
+            return function(*inputs)
+        split = [x.reshape(-1, n, *x.shape[1:]) for x in inputs]
+        out = jax.lax.map(lambda x: function(*x), split)
+        return out.reshape(self.B, *out.shape[2:])
+
     def soft_value(self, state, s, noise):
         """V(s') (B)."""
         alpha = self.options["alpha"]
+
+        def value(s, xi=None):
+            if xi is not None:
+                f = functools.partial(self.f, state["f"]["p"], s)
+                a, log_q = sampler_proposals(f, s, xi)
+            else:
+                a, log_q = noise["proposals"][None], -self.A * math.log(2)
+            q = self.q(state["q"]["slow"], s, a)[..., 0]
+            v = jax.nn.logsumexp(q / alpha - log_q, -1) - math.log(q.shape[-1])
+            return alpha * v
+
         if "xi_value" in noise:
-            f = functools.partial(self.f, state["f"]["p"], s)
-            a, log_q = sampler_proposals(f, s, noise["xi_value"])
-        else:
-            a, log_q = noise["proposals"][None], -self.A * math.log(2)
-        q = self.q(state["q"]["slow"], s, a)[..., 0]
-        v = jax.nn.logsumexp(q / alpha - log_q, -1) - math.log(q.shape[-1])
-        return alpha * v
+            xi = noise["xi_value"]  # its widest pass: the tangents, A a proposal
+            return self.in_chunks(value, xi.shape[1] * self.A, s, xi)
+        return self.in_chunks(value, len(noise["proposals"]), s)
 
     def q_step(self, net, value, batch):
         o = self.options
@@ -156,7 +172,8 @@ class Learner:
         o, net, q = self.options, state["f"], state["q"]["p"]
         x = self.f(net["p"], s, noise["xi_fixed"])
         a = jnp.tanh(x)
-        g = jax.grad(lambda a: self.q(q, s, a).sum())(a)
+        slope = jax.grad(lambda a, s: self.q(q, s, a).sum())
+        g = self.in_chunks(slope, a.shape[1], a, s)
         g = g * (1 - a * a) - 2 * o["alpha"] * a
         y, back = jax.vjp(lambda p: self.f(p, s, noise["xi_moved"]), net["p"])
         D = self.stein_direction(x, y, g)
@@ -242,7 +259,9 @@ def main():
 
     who = {"name": f"JAX {jax.__version__}"}
     seconds, threads = options["seconds"], options["threads"]
-    turns.take_turns(who, "updates_per_s", seconds, threads, updates)
+    turns.take_turns(
+        who, "updates_per_s", seconds, turns.UPDATE_SLICE, threads > 1, updates
+    )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """Soft Q-learning's and DDPG's update in PyTorch, as fast as we could write it.
 
-    sql_torch.py [--threads=N] [--compile=1] [--name=value ...]
+    sql_torch.py [--threads=N] [--compile=1|2] [--chunk_rows=N] [--name=value ...]
 
 Takes turns (turns.py). The gradients are written out, as ours are: autograd
 would keep and fill more than these equations need.
 The first layer's state half is computed once a state; Q's slopes leave out the
-parameters' gradients; Adam is the fused one, over one flat vector.
+parameters' gradients; Adam is the fused one, over one flat vector. Passes that
+keep nothing can go in chunks of some states (turns.chunk_states).
 
   B states  S observation  A action  N second inputs a state  H units
   V proposals  K fixed, M moved particles
@@ -128,17 +129,34 @@ class Learner:
             "xi_moved": torch.randn(B, o["particles_moved"], A),
         }
 
+    def in_chunks(self, function, rows_a_state, *inputs):
+        """function of (B, ...) inputs; of some states at a time, by option."""
+        n = turns.chunk_states(self.B, rows_a_state, self.options["chunk_rows"])
+        if n == self.B:
+            return function(*inputs)
+        return torch.cat([function(*x) for x in zip(*(x.split(n) for x in inputs))])
+
     def soft_value(self, s, noise):
         """V(s') (B)."""
         alpha = self.options["alpha"]
+
+        def value(s, xi=None):
+            if xi is not None:
+                a, log_q = sampler_proposals(self.f, s, xi)
+            else:
+                a, log_q = noise["proposals"][None], -self.A * math.log(2)
+            q = forward(self.q, self.q.slow, s, a)[2].view(len(s), -1)
+            q = torch.logsumexp(q / alpha - log_q, -1) - math.log(q.shape[-1])
+            return alpha * q
+
         if "xi_value" in noise:
-            a, log_q = sampler_proposals(self.f, s, noise["xi_value"])
-        else:
-            a, log_q = noise["proposals"][None], -self.A * math.log(2)
-        q = forward(self.q, self.q.slow, s, a)[2].view(self.B, -1)
-        return alpha * (
-            torch.logsumexp(q / alpha - log_q, -1) - math.log(q.shape[-1])
-        )
+            xi = noise["xi_value"]  # its widest pass: the tangents, A a proposal
+            return self.in_chunks(value, xi.shape[1] * self.A, s, xi)
+        return self.in_chunks(value, len(noise["proposals"]), s)
+
+    def slope(self, s, a):
+        """dQ/da (B,K,A)."""
+        return to_input(self.q, *forward(self.q, self.q.p, s, a)[:2]).view(a.shape)
 
     def q_step(self, value, batch):
         o, q, a = self.options, self.q, batch["a"][:, None]
@@ -163,7 +181,7 @@ class Learner:
         o, f, B, A = self.options, self.f, self.B, self.A
         x = forward(f, f.p, s, noise["xi_fixed"])[2].view(B, -1, A)
         a = x.tanh()
-        g = to_input(self.q, *forward(self.q, self.q.p, s, a)[:2]).view(a.shape)
+        g = self.in_chunks(self.slope, a.shape[1], s, a)
         g = g * (1 - a * a) - 2 * o["alpha"] * a
         h1, h2, y = forward(f, f.p, s, noise["xi_moved"])
         D = self.stein_direction(x, y.view(B, -1, A), g).reshape(y.shape)
@@ -216,8 +234,10 @@ def new_learner(options, seed=1):
     return Learner(options, q, q, f, f)
 
 
-def compiled(function):
-    return torch.compile(function, fullgraph=True, dynamic=False)
+def compiled(function, tuned=False):
+    """tuned: its choices by trying them, minutes on a slow machine."""
+    mode = "max-autotune-no-cudagraphs" if tuned else None
+    return torch.compile(function, fullgraph=True, dynamic=False, mode=mode)
 
 
 def main():
@@ -238,7 +258,7 @@ def main():
         learner.update(batch, learner.draw())
 
     if options["compile"]:
-        one = compiled(one)
+        one = compiled(one, options["compile"] == 2)
 
     def updates(n):
         nonlocal done
@@ -248,10 +268,12 @@ def main():
             learner.move_targets(done)
         return n
 
-    how = "compiled" if options["compile"] else "eager"
+    how = ("eager", "compiled", "compiled and tuned")[options["compile"]]
     who = {"name": f"PyTorch {torch.__version__} {how}"}
     seconds, threads = options["seconds"], options["threads"]
-    turns.take_turns(who, "updates_per_s", seconds, threads, updates)
+    turns.take_turns(
+        who, "updates_per_s", seconds, turns.UPDATE_SLICE, threads > 1, updates
+    )
 
 
 if __name__ == "__main__":

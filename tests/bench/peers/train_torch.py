@@ -70,6 +70,7 @@ class Simulated:
             num_envs=n,
             num_threads=int(config["threads"]),
             seed=seed,
+            thread_affinity_offset=0,  # else all where OpenMP pins this one
         )
         self.high = self.env.action_space.high
         self.x = self.env.reset()[0]
@@ -134,6 +135,11 @@ def judge(config, f, p, seed):
     return 100 * shares.sum() if shares.min() >= LEAST_SHARE else 0.0
 
 
+def move_average(average, p, updates, decay):
+    """As learner/network.c's: of the updates so far, without the start."""
+    average.lerp_(p, (1 - decay) / (1 - decay**updates))
+
+
 def train(config, options, began):
     """(seconds, updates, policy) of about every second."""
     ratio, last = float(config["ratio"]), int(config["max_updates"])
@@ -141,7 +147,7 @@ def train(config, options, began):
     n = max(int(config["environments"]), min(32, round(1 / ratio)))
     env = make(config, n, int(config["seed"]))
     memory = Memory(int(config["replay_size"]), *env.dims)
-    average, decay = None, float(config["sampler_average"])
+    decay = float(config["sampler_average"])
     rates = {k: options[k] for k in ("learning_rate_q", "learning_rate_f")}
     end = float(config["learning_rate_end"])
     options |= {"observation_dim": env.dims[0], "action_dim": env.dims[1]}
@@ -156,7 +162,7 @@ def train(config, options, began):
         learner.update(memory.sample(options["minibatch"]), learner.draw())
         updates += 1
         learner.move_targets(updates)
-        average.lerp_(f.p, 1 - decay)
+        move_average(average, f.p, updates, decay)
         seconds = time.time() - began
         if updates == last or seconds > len(snapshots) * SNAPSHOT_SECONDS:
             snapshots.append((seconds, updates, average.clone()))

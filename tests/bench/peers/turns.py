@@ -29,8 +29,10 @@ DEFAULTS = {
     "target_every": 1000,
     "threads": 1,
     "seconds": 3.0,  # a turn
-    "compile": 0,
+    "compile": 0,  # 1: torch.compile; 2: max-autotune
+    "chunk_rows": 0,  # of a network's pass over many actions; 0: all at once
 }
+UPDATE_SLICE = 0.04  # bench_update.c
 
 
 def read_options(arguments):
@@ -44,25 +46,38 @@ def read_options(arguments):
     return options
 
 
-def take_turns(result, unit, seconds, threads, run):
+def chunk_states(states, rows_a_state, chunk_rows):
+    """States a chunk: all, or as many as divide them and give chunk_rows or less.
+
+    Our learner's passes go in chunks of 256 rows, which stay in L2.
+    """
+    most = chunk_rows // rows_a_state if chunk_rows else states
+    return next(n for n in range(max(1, most), 0, -1) if states % n == 0)
+
+
+def take_turns(result, unit, seconds, slice_seconds, wall, run):
     """`ready`, then for each line read a turn of run(n) and the result's line.
 
-    One thread's rate is by the process's time on cores, more threads' by the
-    clock on the wall, as bench_update's and bench_rollout's are.
+    A turn's rate is the median over slices, as bench_update's and
+    bench_rollout's are; give their slice_seconds, so that what comes between
+    counts as it does there. Time is the process's on cores, as theirs of one
+    thread is, or by the clock on the wall.
 
-    run(n) does n of something that takes about a fraction of a second when n
-    is right, and returns how many units it did.
+    run(n) does n of something and returns how many units it did.
     """
-    now = time.process_time if threads == 1 else time.perf_counter
+    now = time.perf_counter if wall else time.process_time
     n = 1
     for _ in range(3):  # compiled, and caches warm
         start = now()
         run(n)
-        n = max(1, round(0.1 * n / (now() - start)))
+        n = 1 + int(slice_seconds * n / (now() - start))
     print("ready", flush=True)
     for _ in sys.stdin:
-        start, done = now(), 0
-        while now() - start < seconds:
-            done += run(n)
-        result[unit] = done / (now() - start)
+        rates = []
+        start = at = now()
+        while at < start + seconds:
+            done, began = run(n), at
+            at = now()
+            rates.append(done / (at - began))
+        result[unit] = sorted(rates)[len(rates) // 2]
         print(json.dumps(result), flush=True)
