@@ -252,7 +252,10 @@ void dialogue_on_message(struct link_client *client,
         }
         break;
     case WIRE_TOPOLOGY:
-        if (a->welcomed) on_topology(a, &m->topology);
+        if (!a->welcomed) break;
+        on_topology(a, &m->topology);
+        /* an early evaluator's: the run may have begun */
+        if (a->config.evaluator && a->state == ACTOR_READY) dialogue_ready(a);
         break;
     case WIRE_STOP: {
         char line[128];

@@ -78,5 +78,5 @@ mutate a_truncation_taken_for_an_end_is_noticed learner/soft_value.c \
 mutate a_mean_over_oneself_is_noticed learner/svgd.c \
     's/n.one_set ? n.K - 1 : n.K/n.K/'
 mutate a_missing_determinant_is_noticed common/policy.c \
-    's/log_normal - log_det - /log_normal - /'
+    's/ = -log_determinant(/ = 0.0f * log_determinant(/'
 summary
