@@ -17,8 +17,8 @@
 # compares with each in the same rounds. The machine should do nothing else.
 #
 # --quick: one short round of fewer cases, to see that all works (minutes).
-# --only: of the learner's settings, the savings and the tasks end to end those
-# with TEXT in their name.
+# --only: of the learner's settings, the rows of scale, the savings and the tasks
+# end to end those with TEXT in their name.
 # --long: end-to-end also on swimmer (to a mean return of 30).
 # The peers are pinned packages from the package registry, and jemalloc of
 # Debian, in a folder that is removed afterwards; --peers=DIR keeps it there

@@ -188,7 +188,7 @@ update_ours() { # row, threads, kind of limit, options...
 part_learner() {
     local case name threads kind peer options
     local cases=("${learner_cases[@]}") kinds
-    [[ -z $quick ]] || cases=("${cases[@]:0:3}")
+    [[ -z $quick || -n $only ]] || cases=("${cases[@]:0:3}")
     for case in "${cases[@]}"; do
         [[ $case == *"$only"* ]] || continue
         read -ra options <<<"${case#*|}"

@@ -48,11 +48,24 @@ part_startup() {
     round=1
 }
 
-# Updates and environment steps a second over some seconds, all actors there.
+# Do nearly all actors stand with a full window, as they do from then on? Until
+# then they step as fast as they can.
+windows_are_full() { # run
+    "$build/softq-learner" "--status=$1" 2>/dev/null | awk -v window=16 '
+        $1 == "actor" {
+            n++
+            for (i = 4; i < NF; i += 2)
+                if ($i == "outstanding" && $(i + 1) >= window - 1) full++
+        }
+        END { exit !(n > 0 && full >= 0.95 * n) }'
+}
+
+# Updates and environment steps a second over some seconds, all actors there
+# and, with a ratio, waiting for the learner.
 measure_run() { # actors, ratio: sets update_rate and step_rate
     local run=$work/run from to end=$((SECONDS + 300)) job here=0
     launch half-cheetah "${paper[@]}" --actors="$1" --ratio="$2" \
-        --max_updates=0 --warmup=1000 &
+        --max_updates=0 --warmup=1000 --window=16 &
     job=$!
     until ((here >= $1)) && [[ $(progress updates last) =~ ^[1-9] ]]; do
         if ((SECONDS >= end)) || ! kill -0 "$job" 2>/dev/null; then
@@ -61,6 +74,10 @@ measure_run() { # actors, ratio: sets update_rate and step_rate
         sleep 0.5
         here=$(grep -cs 'actor .* is here' "$run/logs/learner.log")
         here=${here:-0}
+    done
+    until [[ $2 == 0 ]] || windows_are_full "$run"; do
+        ((SECONDS < end)) || refuse "no full windows of $1 actors in 300 s"
+        sleep 1
     done
     sleep 3
     from="$(progress updates last) $(progress steps last) $(progress wall last)"
@@ -82,8 +99,9 @@ part_scale() {
             refuse 'bench_update failed'
         for ratio in 1 0; do
             for n in "${counts[@]}"; do
-                say "scale: round $round of $rounds, $n actors, ratio $ratio"
                 row="half-cheetah, paper's settings, ratio $ratio, $n actors"
+                [[ $row == *"$only"* ]] || continue
+                say "scale: round $round of $rounds, $n actors, ratio $ratio"
                 measure_run "$n" "$ratio"
                 record scale "$row" 1/s 'softq, updates' ours "$update_rate"
                 record scale "$row" 1/s 'the learner alone' limit \
