@@ -238,7 +238,8 @@ int actor_create(struct actor *a) {
     a->delivery.data = a;
     rc = delivery_start(&a->delivery, a->loop, a->zmq, &a->self, &a->keys,
                         config, a->rank, rows, &spec);
-    (void)lifecycle_reserve(1 + config->shards); /* 1: the learner's */
+    /* after what stays, which has used up what main() reserved */
+    (void)lifecycle_reserve(1 + config->shards);
     return rc;
 }
 

@@ -58,7 +58,7 @@ int main(int argc, char **argv) {
         return film_task(&config);
     }
     lifecycle_one_heap();
-    (void)lifecycle_reserve(1); /* the learner's connection */
+    (void)lifecycle_reserve(1); /* the learner's, before any other is known */
     lifecycle_raise_fd_limit();
     return actor_run(&config);
 }

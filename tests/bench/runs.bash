@@ -5,6 +5,7 @@
 : "${cores:?}" "${some_threads:?}" "${update_rounds:?}"
 peers=${peers-} no_peers=${no_peers-}
 run_seconds=20
+readonly window=16 # batches of an actor, in the runs of scale
 [[ -z $quick ]] || run_seconds=6
 
 # -- whole runs --
@@ -51,7 +52,7 @@ part_startup() {
 # Do nearly all actors stand with a full window, as they do from then on? Until
 # then they step as fast as they can.
 windows_are_full() { # run
-    "$build/softq-learner" "--status=$1" 2>/dev/null | awk -v window=16 '
+    "$build/softq-learner" "--status=$1" 2>/dev/null | awk -v window="$window" '
         $1 == "actor" {
             n++
             for (i = 4; i < NF; i += 2)
@@ -65,7 +66,7 @@ windows_are_full() { # run
 measure_run() { # actors, ratio: sets update_rate and step_rate
     local run=$work/run from to end=$((SECONDS + 300)) job here=0
     launch half-cheetah "${paper[@]}" --actors="$1" --ratio="$2" \
-        --max_updates=0 --warmup=1000 --window=16 &
+        --max_updates=0 --warmup=1000 --window="$window" &
     job=$!
     until ((here >= $1)) && [[ $(progress updates last) =~ ^[1-9] ]]; do
         if ((SECONDS >= end)) || ! kill -0 "$job" 2>/dev/null; then
